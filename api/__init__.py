@@ -1,0 +1,1 @@
+"""The edge: decode, authorise, then submit a command or read. One file per area."""

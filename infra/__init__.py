@@ -1,0 +1,1 @@
+"""The outside world: settings, PostgreSQL, Redis, telemetry, security."""

@@ -1,0 +1,1 @@
+"""The runtime of jobs: hears bells, claims commands, runs them, and ticks."""

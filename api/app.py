@@ -1,0 +1,155 @@
+"""The api process: Litestar app, one line of log per request, the edge's start and stop."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import jobs, operation, orders
+from api.context import Edge, edge_of
+from api.docs import render
+from api.openapi import describe
+from api.problems import ProblemError, on_exception, on_http_exception, on_problem
+from domain.commands import COMMANDS
+from infra import settings as settings_module
+from infra import telemetry
+from infra.clock import new_id
+from infra.process import die_with_parent
+from infra.settings import Settings
+
+log = telemetry.logger()
+BACKLOG_LOOK_SECONDS = 0.5
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
+_BACKLOG = """
+SELECT j FROM unnest($1::text[]) AS j
+WHERE (SELECT count(*) FROM (SELECT FROM pending WHERE job = j LIMIT $2 + 1) AS limited) > $2
+"""
+
+
+def correlate(app: ASGIApp) -> ASGIApp:
+    """Give each request its correlation id, send it back, and log the request in one line."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        correlation = ""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                text = value.decode("latin-1")
+                correlation = text if _REQUEST_ID.match(text) else ""
+        if not correlation:
+            correlation = new_id().hex
+        scope["correlation"] = correlation  # type: ignore[typeddict-unknown-key]
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", []))
+                headers.append((b"x-request-id", correlation.encode()))
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            await app(scope, receive, send_on)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                correlation=correlation,
+            )
+
+    return middleware
+
+
+@get("/schema", include_in_schema=False)
+async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The OpenAPI description."""
+    return Response(_description(request.app), media_type="application/json")
+
+
+@get("/docs", include_in_schema=False)
+async def docs(request: Request[Any, Any, Any]) -> Response[str]:
+    """The description as a page."""
+    return Response(render(_description(request.app)), media_type="text/html")
+
+
+def _description(app: Litestar) -> bytes:
+    state: Any = app.state
+    if "description" not in state:
+        state["description"] = describe(app)
+    description: bytes = state["description"]
+    return description
+
+
+async def _watch_backlog(edge: Edge) -> None:
+    """Know which jobs have more commands waiting than allowed."""
+    names = [command.job for command in COMMANDS]
+    while True:
+        try:
+            async with edge.pool.acquire(timeout=2) as conn:
+                rows = await conn.fetch(_BACKLOG, names, edge.settings.backlog_max)
+            edge.accept.overloaded = frozenset(row["j"] for row in rows)
+        except Exception as error:  # noqa: BLE001 - PostgreSQL may be away; the last answer stands until it is back
+            log.warning("backlog_unknown", error=repr(error))
+        await asyncio.sleep(BACKLOG_LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Run the edge while the app runs."""
+    edge = edge_of(app.state)
+    await edge.start()
+    watch = asyncio.create_task(_watch_backlog(edge))
+    log.info("api_ready", port=edge.settings.http_port)
+    try:
+        yield
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+        await edge.stop()
+        log.info("api_stopped")
+
+
+def create(settings: Settings) -> Litestar:
+    """Build the app."""
+    return Litestar(
+        route_handlers=[orders.router, jobs.router, operation.router, schema, docs],
+        lifespan=[lifespan],
+        middleware=[correlate],
+        state=State({"edge": Edge(settings)}),
+        exception_handlers={
+            ProblemError: on_problem,
+            HTTPException: on_http_exception,
+            Exception: on_exception,
+        },
+        openapi_config=OpenAPIConfig(
+            title="Ordermill", version="0.1.0", path="/openapi", render_plugins=[], use_handler_docstrings=True
+        ),
+        request_max_body_size=settings.body_bytes_max,
+        logging_config=None,
+    )
+
+
+def application() -> Litestar:
+    """The app of this process, from the environment: what the server loads."""
+    die_with_parent()
+    settings = settings_module.load()
+    telemetry.configure(settings, "api")
+    return create(settings)

@@ -1,0 +1,127 @@
+"""What every handler may use: pools, the accept loop, waiters, settings.
+
+One object per api process, made at start-up and kept in Litestar's state.
+"""
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from api.accept import Accept
+from api.problems import refuse
+from api.waiters import Waiters
+from domain.rejections import Code
+from infra import postgres, telemetry
+from infra.broker import Doorbell, Silent
+from infra.security import BadTokenError, Principal, Role, Tokens
+from infra.settings import Settings
+
+log = telemetry.logger()
+encode = msgspec.json.Encoder().encode
+
+
+class Edge:
+    """The api process's side of the engine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.limits = settings.limits()
+        self.tokens = Tokens(settings.secret_key)
+        self.doorbell = Doorbell(settings.redis_url)
+        self.ready = False
+        self._says = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
+        self._ringing: set[str] = set()
+        self._again: set[tuple[str, str]] = set()
+        self.pool: Any = None
+        self.accept: Accept
+        self.waiters: Waiters
+
+    async def start(self) -> None:
+        """Open the pool and start the loops."""
+        settings = self.settings
+        self.pool = await postgres.create_pool(settings, size=settings.api_connections_max, name="api")
+        self.accept = Accept(
+            self.pool,
+            buffer_max=settings.accept_buffer_max,
+            group_max=settings.accept_batch_max,
+            ring=self.ring,
+        )
+        self.waiters = Waiters(self.pool, settings.redis_url)
+        self.accept.start()
+        self.waiters.start()
+        self.ready = True
+
+    async def stop(self) -> None:
+        """Answer who waits, write what is buffered, close."""
+        self.ready = False
+        await self.waiters.stop()
+        await self.accept.stop()
+        self._says.shutdown(wait=True)
+        self.doorbell.close()
+        await asyncio.wait_for(self.pool.close(), timeout=5)
+
+    def ring(self, jobs: set[tuple[str, str]]) -> None:
+        """Ring for jobs without waiting; while one bell of a job is being rung, the next one follows it."""
+        loop = asyncio.get_running_loop()
+        for job, lane in jobs:
+            if job in self._ringing:
+                self._again.add((job, lane))
+            else:
+                self._ringing.add(job)
+                loop.run_in_executor(self._says, self._ring, loop, job, lane)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop, job: str, lane: str) -> None:
+        try:
+            self.doorbell.ring(job, lane)
+        except Silent as error:
+            log.debug("redis_silent", error=str(error))
+        loop.call_soon_threadsafe(self._rung, job, lane)
+
+    def _rung(self, job: str, lane: str) -> None:
+        self._ringing.discard(job)
+        if (job, lane) in self._again:
+            self._again.discard((job, lane))
+            self.ring({(job, lane)})
+
+
+def edge_of(state: State) -> Edge:
+    """The process's edge."""
+    edge: Edge = state.edge
+    return edge
+
+
+def principal_of(request: Request[Any, Any, Any]) -> Principal:
+    """Who asks; raises a problem of status 401 without a valid bearer token."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
+    try:
+        return edge_of(request.app.state).tokens.verify(token)
+    except BadTokenError as error:
+        raise refuse(401, Code.UNAUTHENTICATED, str(error), WWW_Authenticate='Bearer error="invalid_token"') from None
+
+
+def require(request: Request[Any, Any, Any], *roles: Role) -> Principal:
+    """Who asks, if it has one of the roles; raises 401 or 403."""
+    principal = principal_of(request)
+    if not principal.roles.intersection(roles):
+        wanted = " or ".join(role.value for role in roles)
+        raise refuse(403, Code.FORBIDDEN, f"this needs the role {wanted}")
+    return principal
+
+
+def digest(*parts: bytes) -> bytes:
+    """A 16-byte fingerprint of parts, each with its length, so that no two lists of parts look alike."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "big"))
+        state.update(part)
+    return state.digest()

@@ -1,0 +1,263 @@
+"""Operation: sweeps by hand, lanes, health."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from litestar import Request, Response, Router, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Struct
+
+from api.context import Edge, edge_of, encode, require
+from api.openapi import PROBLEMS
+from api.problems import refuse
+from api.submission import JobView, submit
+from domain.commands import SWEEPS, jobs_by_lane
+from domain.journal import reads
+from domain.journal.model import Lane
+from domain.rejections import Code
+from infra import telemetry
+from infra.broker import Silent
+from infra.security import Role
+
+JSON = "application/json"
+log = telemetry.logger()
+
+
+class JobFigures(Struct, frozen=True):
+    """A job's queue: commands waiting (counted up to 100,001), age of the oldest in seconds, parked ones."""
+
+    job: str
+    depth: int
+    oldest_seconds: float | None
+    parked: int
+
+
+class LaneView(Struct, frozen=True):
+    """A lane: whether it is paused, its jobs' queues, how many live workers serve it."""
+
+    lane: Lane
+    paused: bool
+    paused_at: datetime | None
+    workers: int
+    jobs: list[JobFigures]
+
+
+class LaneList(Struct, frozen=True):
+    """All lanes."""
+
+    items: list[LaneView]
+
+
+class Health(Struct, frozen=True):
+    """``ok``; ``degraded``: works, slower; ``unavailable``: can't accept."""
+
+    status: str
+
+
+class Dependency(Struct, frozen=True):
+    """Whether something we need answers."""
+
+    name: str
+    status: str
+
+
+class Dependencies(Struct, frozen=True):
+    """What we need, one by one."""
+
+    status: str
+    items: list[Dependency]
+
+
+DEPTH_COUNTED_MAX = 100_001
+
+
+async def load_lanes(conn: Any) -> list[LaneView]:
+    """Read all lanes."""
+    lanes = jobs_by_lane()
+    names = [name for jobs in lanes.values() for name in jobs]
+    figures = {row["job"]: row for row in await conn.fetch(reads.LANE_FIGURES, names, DEPTH_COUNTED_MAX)}
+    paused = {row["lane"]: row["paused_at"] for row in await conn.fetch(reads.PAUSED_LANES)}
+    workers = await conn.fetch(reads.LIVE_WORKERS)
+    return [
+        LaneView(
+            lane=lane,
+            paused=lane.value in paused,
+            paused_at=paused.get(lane.value),
+            workers=sum(lane.value in worker["lanes"] for worker in workers),
+            jobs=[
+                JobFigures(
+                    job=name,
+                    depth=figures[name]["depth"],
+                    oldest_seconds=figures[name]["oldest_seconds"],
+                    parked=figures[name]["parked"],
+                )
+                for name in jobs
+            ],
+        )
+        for lane, jobs in lanes.items()
+    ]
+
+
+@get(
+    "/lanes",
+    operation_id="list_lanes",
+    summary="Lanes, their queues and workers",
+    responses={200: ResponseSpec(LaneList, generate_examples=False), **PROBLEMS(401, 403, 503)},
+)
+async def list_lanes(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Show what waits where, and for how long."""
+    edge = edge_of(request.app.state)
+    require(request, Role.ADMIN)
+    async with edge.pool.acquire(timeout=2) as conn:
+        return Response(encode(LaneList(await load_lanes(conn))), media_type=JSON)
+
+
+def _lane(name: str) -> Lane:
+    try:
+        return Lane(name)
+    except ValueError:
+        raise refuse(404, Code.NOT_FOUND, f"lanes are {', '.join(lane.value for lane in Lane)}") from None
+
+
+async def _lane_answer(edge: Edge, lane: Lane) -> Response[bytes]:
+    async with edge.pool.acquire(timeout=2) as conn:
+        view = next(view for view in await load_lanes(conn) if view.lane is lane)
+    return Response(encode(view), media_type=JSON)
+
+
+@post(
+    "/lanes/{lane:str}/pause",
+    status_code=200,
+    operation_id="pause_lane",
+    summary="Pause a lane",
+    responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
+)
+async def pause_lane(request: Request[Any, Any, Any], lane: str) -> Response[bytes]:
+    """Have no worker claim from a lane from now on, across restarts; batches in hand are finished."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.ADMIN)
+    which = _lane(lane)
+    async with edge.pool.acquire(timeout=2) as conn:
+        await conn.execute(reads.PAUSE_LANE, which.value, principal.id)
+    return await _lane_answer(edge, which)
+
+
+@post(
+    "/lanes/{lane:str}/resume",
+    status_code=200,
+    operation_id="resume_lane",
+    summary="Resume a lane",
+    responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
+)
+async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[bytes]:
+    """Have workers claim from a lane again."""
+    edge = edge_of(request.app.state)
+    require(request, Role.ADMIN)
+    which = _lane(lane)
+    async with edge.pool.acquire(timeout=2) as conn:
+        await conn.execute(reads.RESUME_LANE, which.value)
+    edge.ring({(job, which.value) for job in jobs_by_lane()[which]})
+    return await _lane_answer(edge, which)
+
+
+@post(
+    "/sweeps/{job:str}",
+    status_code=202,
+    operation_id="submit_sweep",
+    summary="Run a sweep now",
+    responses={
+        200: ResponseSpec(JobView, generate_examples=False),
+        202: ResponseSpec(JobView, generate_examples=False),
+        **PROBLEMS(400, 401, 403, 404, 409, 422, 500, 503),
+    },
+)
+async def submit_sweep(request: Request[Any, Any, Any], job: str) -> Response[bytes]:
+    """Submit a sweep as a command."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.ADMIN)
+    command = SWEEPS.get(job)
+    if command is None:
+        raise refuse(404, Code.NOT_FOUND, f"sweeps are {', '.join(SWEEPS)}")
+    return await submit(request, edge, principal, command, operation="POST /sweeps/{job}")
+
+
+@get(
+    "/health/live",
+    operation_id="health_live",
+    summary="Is this process alive?",
+    responses={200: ResponseSpec(Health, generate_examples=False)},
+)
+async def health_live() -> Response[bytes]:
+    """Answer."""
+    return Response(encode(Health("ok")), media_type=JSON)
+
+
+async def _dependencies(edge: Edge) -> Dependencies:
+    async def database() -> str:
+        try:
+            async with asyncio.timeout(2), edge.pool.acquire() as conn:
+                await conn.fetchval("SELECT 1")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the database doesn't answer
+            log.warning("database_unhealthy", error=repr(error))
+            return "unavailable"
+        return "ok"
+
+    async def valkey() -> str:
+        try:
+            await asyncio.to_thread(edge.doorbell.ping)
+        except Silent:
+            return "unavailable"
+        return "ok"
+
+    postgres, doorbells = await asyncio.gather(database(), valkey())
+    ready = postgres == "ok" and edge.ready
+    status = "unavailable" if not ready else "ok" if doorbells == "ok" else "degraded"
+    return Dependencies(status, [Dependency("postgresql", postgres), Dependency("redis", doorbells)])
+
+
+@get(
+    "/health/ready",
+    operation_id="health_ready",
+    summary="Can this process accept commands?",
+    responses={
+        200: ResponseSpec(Health, generate_examples=False),
+        503: ResponseSpec(Health, generate_examples=False, description="no"),
+    },
+)
+async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Answer 200 while commands can be accepted: ``degraded`` without Redis, 503 without PostgreSQL."""
+    health = await _dependencies(edge_of(request.app.state))
+    code = 503 if health.status == "unavailable" else 200
+    return Response(encode(Health(health.status)), status_code=code, media_type=JSON)
+
+
+@get(
+    "/health/dependencies",
+    operation_id="health_dependencies",
+    summary="What do we need, and does it answer?",
+    responses={
+        200: ResponseSpec(Dependencies, generate_examples=False),
+        503: ResponseSpec(Dependencies, generate_examples=False, description="something we can't do without doesn't"),
+    },
+)
+async def health_dependencies(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Answer for each dependency."""
+    health = await _dependencies(edge_of(request.app.state))
+    code = 503 if health.status == "unavailable" else 200
+    return Response(encode(health), status_code=code, media_type=JSON)
+
+
+router = Router(
+    path="/",
+    route_handlers=[
+        list_lanes,
+        pause_lane,
+        resume_lane,
+        submit_sweep,
+        health_live,
+        health_ready,
+        health_dependencies,
+    ],
+    tags=["operation"],
+)

@@ -1,0 +1,199 @@
+"""Orders: place, look up, list, cancel."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, Router, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from api.context import edge_of, encode, require
+from api.decode import check_order, decode
+from api.openapi import PROBLEMS, body
+from api.paging import decode_cursor, encode_cursor, page_limit
+from api.problems import ProblemError, problem_of, problem_response, refuse
+from api.submission import JobView, submit
+from domain.journal.model import Status
+from domain.journal.reads import load_jobs
+from domain.orders.model import LINES_CEILING, CancelOrder, LineNo, OrderStatus, PlaceOrder
+from domain.orders.reads import OrderSummary, OrderView, TimelineEntry, list_orders, load_order, load_timeline
+from domain.rejections import Code, Rejection
+from infra.security import Principal, Role
+
+JSON = "application/json"
+
+
+class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to cancel: the lines named by number, or, without any, the whole order."""
+
+    lines: Annotated[tuple[LineNo, ...], Meta(min_length=1, max_length=LINES_CEILING)] | None = None
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class OrderBeingPlaced(Struct, frozen=True):
+    """An order whose placing is still queued."""
+
+    id: UUID
+    status: OrderStatus = OrderStatus.PLACING
+
+
+class OrderPage(Struct, frozen=True):
+    """A page of orders, newest first."""
+
+    items: list[OrderSummary]
+    next_cursor: str | None
+
+
+class Timeline(Struct, frozen=True):
+    """What happened to an order, oldest first."""
+
+    items: list[TimelineEntry]
+
+
+@post(
+    "/orders",
+    status_code=202,
+    operation_id="place_order",
+    summary="Place an order",
+    opt=body(PlaceOrder, required=True),
+    responses={
+        200: ResponseSpec(JobView, generate_examples=False, description="placed, as the client waited for it"),
+        202: ResponseSpec(JobView, generate_examples=False, description="accepted; the order's id is the job's id"),
+        **PROBLEMS(400, 401, 403, 409, 413, 415, 422, 500, 503),
+    },
+)
+async def place_order(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Accept an order: all lines or none, over any number of sellers, at the offers' prices."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.BUYER, Role.ADMIN)
+    order = decode(
+        await request.body(), PlaceOrder, content_type=request.headers.get("content-type", ""), limits=edge.limits
+    )
+    check_order(order, edge.limits)
+    return await submit(request, edge, principal, order, operation="POST /orders")
+
+
+@get(
+    "/orders",
+    operation_id="list_orders",
+    summary="List orders, newest first",
+    responses={200: ResponseSpec(OrderPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
+)
+async def list_own_orders(
+    request: Request[Any, Any, Any],
+    limit: Annotated[int | None, Parameter(query="limit")] = None,
+    cursor: Annotated[str | None, Parameter(query="cursor", max_length=100)] = None,
+) -> Response[bytes]:
+    """Show a buyer's own orders; an admin's list holds all."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.BUYER, Role.ADMIN)
+    size = page_limit(limit, edge.settings)
+    below = decode_cursor(cursor)
+    async with edge.pool.acquire(timeout=2) as conn:
+        found = await list_orders(conn, buyer=None if principal.is_admin else principal.id, below=below, limit=size + 1)
+    items = found[:size]
+    page = OrderPage(items, encode_cursor(items[-1].id) if len(found) > size else None)
+    return Response(encode(page), media_type=JSON)
+
+
+@get(
+    "/orders/{order_id:uuid}",
+    operation_id="get_order",
+    summary="Look up an order",
+    responses={
+        200: ResponseSpec(OrderView | OrderBeingPlaced, generate_examples=False),
+        **PROBLEMS(401, 403, 404, 503),
+    },
+)
+async def get_order(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
+    """Show an order, or that it is being placed."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.BUYER, Role.ADMIN)
+    async with edge.pool.acquire(timeout=2) as conn:
+        order = await load_order(conn, order_id)
+        if order is not None and (principal.is_admin or order.buyer == principal.id):
+            return Response(encode(order), media_type=JSON)
+        if order is not None:
+            raise _not_found()
+        return await _order_without_row(conn, principal, order_id)
+
+
+async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) -> Response[bytes]:
+    job = (await load_jobs(conn, [order_id])).get(order_id)
+    if job is None or job.job != PlaceOrder.job or not (principal.is_admin or job.principal == principal.id):
+        raise _not_found()
+    if not job.status.ended:
+        return Response(encode(OrderBeingPlaced(order_id)), media_type=JSON)
+    if job.status is Status.SUCCEEDED:
+        # Placed between the two reads.
+        order = await load_order(conn, order_id)
+        if order is not None:
+            return Response(encode(order), media_type=JSON)
+    reason = job.problem.detail if job.problem is not None else f"its placing has {job.status.value}"
+    rejection = Rejection(404, Code.ORDER_NOT_PLACED, f"the order was not placed: {reason}")
+    return problem_response(problem_of(rejection, f"/orders/{order_id}", order_id))
+
+
+@get(
+    "/orders/{order_id:uuid}/timeline",
+    operation_id="get_order_timeline",
+    summary="What happened to an order",
+    responses={200: ResponseSpec(Timeline, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
+)
+async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
+    """Show an order's events, oldest first."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.BUYER, Role.ADMIN)
+    async with edge.pool.acquire(timeout=2) as conn:
+        await _must_know(conn, principal, order_id)
+        return Response(encode(Timeline(await load_timeline(conn, order_id))), media_type=JSON)
+
+
+@post(
+    "/orders/{order_id:uuid}/cancel",
+    status_code=202,
+    operation_id="cancel_order",
+    summary="Cancel an unpaid order, whole or by line",
+    opt=body(Cancellation),
+    responses={
+        200: ResponseSpec(JobView, generate_examples=False, description="cancelled, as the client waited for it"),
+        202: ResponseSpec(JobView, generate_examples=False),
+        **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
+    },
+)
+async def cancel_order(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
+    """Accept a cancellation; of an order that is still being placed, it waits for the placing."""
+    edge = edge_of(request.app.state)
+    principal = require(request, Role.BUYER, Role.ADMIN)
+    raw = await request.body()
+    wish = Cancellation()
+    if raw:
+        content_type = request.headers.get("content-type", "")
+        wish = decode(raw, Cancellation, content_type=content_type, limits=edge.limits)
+    async with edge.pool.acquire(timeout=2) as conn:
+        await _must_know(conn, principal, order_id)
+    command = CancelOrder(order_id, wish.lines, wish.reason)
+    return await submit(request, edge, principal, command, operation="POST /orders/{order_id}/cancel")
+
+
+_BUYER = "SELECT buyer FROM orders WHERE id = $1"
+
+
+async def _must_know(conn: Any, principal: Principal, order_id: UUID) -> None:
+    """Raise 404 unless the order, or its placing, is the principal's (or it is an admin)."""
+    buyer = await conn.fetchval(_BUYER, order_id)
+    if buyer is None:
+        job = (await load_jobs(conn, [order_id])).get(order_id)
+        buyer = job.principal if job is not None and job.job == PlaceOrder.job else None
+    if buyer is None or not (principal.is_admin or buyer == principal.id):
+        raise _not_found()
+
+
+def _not_found() -> ProblemError:
+    return refuse(404, Code.NOT_FOUND, "there is no such order of yours")
+
+
+router = Router(
+    path="/", route_handlers=[place_order, list_own_orders, get_order, get_timeline, cancel_order], tags=["orders"]
+)

@@ -1,0 +1,194 @@
+"""Submit a command for a request: idempotency key, group commit, and the answer, waited for or not."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response
+from msgspec import Struct
+
+from api.context import Edge, digest, encode
+from api.problems import Problem, problem_of, problem_response, refuse
+from domain.journal.model import Command, NewCommand, Status
+from domain.journal.reads import Ended, JobState
+from domain.rejections import Code, Rejection
+from infra.clock import new_id
+from infra.security import Principal
+
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6}(?:\.\d{1,3})?)\"?(?=$|[,;\s])")
+_KEY = re.compile(r"^[\x21-\x7e]+(?: [\x21-\x7e]+)*$")
+RETRY_AFTER_SECONDS = "1"
+
+
+class JobLinks(Struct, frozen=True):
+    """Where to go from a job."""
+
+    self: str
+    events: str
+    order: str | None = None
+
+
+class JobView(Struct, frozen=True):
+    """A job as clients see it. ``problem`` is set for rejected and failed ones, ``result`` for succeeded ones."""
+
+    id: UUID
+    kind: str
+    status: Status
+    attempts: int
+    created_at: datetime
+    finished_at: datetime | None
+    result: msgspec.Raw | None
+    problem: Problem | None
+    links: JobLinks
+
+
+_ABOUT_ORDERS = {"place_orders"}
+
+
+def _links(job_id: UUID, kind: str) -> JobLinks:
+    path = f"/jobs/{job_id}"
+    return JobLinks(path, f"{path}/events", f"/orders/{job_id}" if kind in _ABOUT_ORDERS else None)
+
+
+def _failure(error: str | None, *, for_admin: bool) -> Rejection:
+    detail = "the job could not be run and waits for an operator"
+    if for_admin and error:
+        detail = f"{detail}: {error}"
+    return Rejection(500, Code.JOB_FAILED, detail[:2000])
+
+
+def view_of(job: JobState, *, for_admin: bool = False) -> JobView:
+    """Show a job; what went wrong inside is for admins only."""
+    rejection = job.problem
+    if job.status is Status.FAILED:
+        rejection = _failure(job.error, for_admin=for_admin)
+    problem = None if rejection is None else problem_of(rejection, f"/jobs/{job.id}")
+    return JobView(
+        id=job.id,
+        kind=job.job,
+        status=job.status,
+        attempts=job.attempts,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+        result=None if job.result is None else msgspec.Raw(job.result.encode()),
+        problem=problem,
+        links=_links(job.id, job.job),
+    )
+
+
+def wait_seconds(request: Request[Any, Any, Any], seconds_max: float) -> float | None:
+    """How long the client would wait (``Prefer: wait=N``, RFC 7240), at most what is allowed; None if not at all."""
+    prefer = request.headers.get("prefer")
+    if prefer is None:
+        return None
+    found = _WAIT.search(prefer)
+    return None if found is None else min(float(found[1]), seconds_max)
+
+
+async def submit(
+    request: Request[Any, Any, Any], edge: Edge, principal: Principal, command: Command, *, operation: str
+) -> Response[bytes]:
+    """Write a command to the journal and answer: 202 with the job, or its outcome if the client waits for it."""
+    payload = encode(command)
+    key = request.headers.get("idempotency-key")
+    key_hash = fingerprint = None
+    if key is not None:
+        if len(key) > edge.settings.idempotency_key_length_max or not _KEY.match(key):
+            limit = edge.settings.idempotency_key_length_max
+            detail = f"an Idempotency-Key has 1 to {limit} printable ASCII characters"
+            raise refuse(400, Code.INVALID_REQUEST, detail, "Idempotency-Key")
+        key_hash = digest(key.encode())
+        fingerprint = digest(operation.encode(), request.url.path.encode(), payload)
+    correlation = request.scope["correlation"]  # type: ignore[typeddict-item]
+    command_id = new_id()
+    new = NewCommand(
+        id=command_id,
+        principal=principal.id,
+        command=command,
+        payload=payload.decode(),
+        correlation=correlation,
+        key_hash=key_hash,
+        fingerprint=fingerprint,
+    )
+    seconds = wait_seconds(request, edge.settings.wait_seconds_max)
+    if seconds is None:
+        accepted = await edge.accept.submit(new)
+        return _accepted(accepted.id, command, replayed=accepted.replayed, headers={})
+    return await _submit_and_wait(request, edge, new, seconds)
+
+
+async def _submit_and_wait(
+    request: Request[Any, Any, Any], edge: Edge, new: NewCommand, seconds: float
+) -> Response[bytes]:
+    headers = {"Preference-Applied": f"wait={seconds:g}"}
+    waited_for = new.id
+    # Before the insert: the outcome may be there before the insert's own answer.
+    future = edge.waiters.register(new.id)
+    try:
+        accepted = await edge.accept.submit(new)
+        if accepted.id != new.id:
+            edge.waiters.forget(new.id, future)
+            waited_for = accepted.id
+            future = edge.waiters.register(accepted.id)
+            edge.waiters.look_now(accepted.id)
+        try:
+            ended = await asyncio.wait_for(future, seconds) if seconds > 0 else None
+        except TimeoutError:
+            ended = None
+    finally:
+        edge.waiters.forget(waited_for, future)
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if ended is None:
+        return _accepted(accepted.id, new.command, replayed=accepted.replayed, headers=headers)
+    return _ended(request, accepted.id, new.command, ended, headers)
+
+
+def _accepted(job_id: UUID, command: Command, *, replayed: bool, headers: dict[str, str]) -> Response[bytes]:
+    view = JobView(
+        id=job_id,
+        kind=command.job,
+        status=Status.QUEUED,
+        attempts=0,
+        created_at=_created_at(job_id),
+        finished_at=None,
+        result=None,
+        problem=None,
+        links=_links(job_id, command.job),
+    )
+    headers["Location"] = f"/jobs/{job_id}"
+    headers["Retry-After"] = RETRY_AFTER_SECONDS
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(encode(view), status_code=202, media_type="application/json", headers=headers)
+
+
+def _created_at(job_id: UUID) -> datetime:
+    return datetime.fromtimestamp((job_id.int >> 80) / 1000, UTC)
+
+
+def _ended(
+    request: Request[Any, Any, Any], job_id: UUID, command: Command, ended: Ended, headers: dict[str, str]
+) -> Response[bytes]:
+    headers["Location"] = f"/jobs/{job_id}"
+    match ended.status:
+        case Status.REJECTED if ended.problem is not None:
+            return problem_response(problem_of(ended.problem, request.url.path, job_id), headers)
+        case Status.FAILED:
+            return problem_response(problem_of(_failure(None, for_admin=False), request.url.path, job_id), headers)
+        case _:
+            view = JobView(
+                id=job_id,
+                kind=command.job,
+                status=ended.status,
+                attempts=ended.attempts,
+                created_at=_created_at(job_id),
+                finished_at=ended.finished_at,
+                result=None if ended.result is None else msgspec.Raw(ended.result.encode()),
+                problem=None,
+                links=_links(job_id, command.job),
+            )
+            return Response(encode(view), status_code=200, media_type="application/json", headers=headers)

@@ -1,0 +1,57 @@
+"""What is for sale: an offer as placing an order sees it."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+OfferKey = tuple[UUID, UUID]
+"""(variant id, seller id): what keys an offer, its stock and a line."""
+
+
+class Offer(Struct, frozen=True):
+    """One seller's price, SKU and stock of a variant, read for placing.
+
+    ``sellable`` folds the states of seller, product, variant and offer. ``attributes`` is JSON text, frozen
+    into the line as it stands. ``available`` is on hand + backorder limit - reserved, in units.
+    """
+
+    variant_id: UUID
+    seller_id: UUID
+    sku: str
+    title: str
+    category: str | None
+    attributes: str
+    price_minor: int
+    currency: str
+    sellable: bool
+    available: int
+
+
+class NewSeller(Struct, frozen=True):
+    """A seller to write, approved from the start."""
+
+    id: UUID
+    name: str
+
+
+class NewOffer(Struct, frozen=True):
+    """A product with one variant, its first offer and the units received with it."""
+
+    product_id: UUID
+    variant_id: UUID
+    seller_id: UUID
+    title: str
+    category: str | None
+    attributes: str
+    sku: str
+    price_minor: int
+    currency: str
+    units: int
+
+
+class PriceChange(Struct, frozen=True):
+    """A new price of an offer, in minor units of its own currency."""
+
+    variant_id: UUID
+    seller_id: UUID
+    price_minor: int

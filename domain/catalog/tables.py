@@ -1,0 +1,38 @@
+"""The tables of the catalog, as Piccolo knows them."""
+
+from piccolo.columns import JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+
+class Products(Table):
+    """Products, each of the seller who made it."""
+
+    id = UUID(primary_key=True, default=None)
+    seller_id = UUID(default=None)
+    title = Text(default=None)
+    category = Text(null=True, default=None)
+    status = Text(default=None)
+    created_at = Timestamptz()
+
+
+class Variants(Table):
+    """What of a product can be bought."""
+
+    id = UUID(primary_key=True, default=None)
+    product_id = UUID(default=None)
+    attributes = JSONB(default="{}")
+    active = Boolean(default=True)
+    created_at = Timestamptz()
+
+
+class Offers(Table):
+    """One seller's price and SKU of a variant, keyed (variant, seller)."""
+
+    variant_id = UUID(primary_key=True, default=None)
+    seller_id = UUID(default=None)
+    sku = Text(default=None)
+    price_minor = BigInt(default=None)
+    currency = Text(default=None)
+    active = Boolean(default=True)
+    version = Integer(default=1)
+    created_at = Timestamptz()

@@ -1,0 +1,23 @@
+"""Every kind of command, and which of them are sweeps.
+
+The one place that lists them: the api submits by it, the scheduler ticks by it, and a test holds it against the
+jobs that are declared.
+"""
+
+from domain.inventory.model import ExpireReservations
+from domain.journal.model import Command, Lane
+from domain.journal.sweeps import PruneJournal, RescueRuns
+from domain.orders.model import CancelOrder, PlaceOrder
+
+COMMANDS: tuple[type[Command], ...] = (PlaceOrder, CancelOrder, ExpireReservations, RescueRuns, PruneJournal)
+
+SWEEPS: dict[str, Command] = {command.job: command for command in (ExpireReservations(), RescueRuns(), PruneJournal())}
+"""What ``POST /sweeps/{job}`` and the scheduler submit, by job."""
+
+
+def jobs_by_lane() -> dict[Lane, list[str]]:
+    """The jobs of each lane, lanes without a job included."""
+    lanes: dict[Lane, list[str]] = {lane: [] for lane in Lane}
+    for command in COMMANDS:
+        lanes[command.lane].append(command.job)
+    return lanes

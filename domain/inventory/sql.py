@@ -1,0 +1,226 @@
+"""Statements of stock and reservations.
+
+Invariant: the order of locks is orders by id, reservations by id, then stock by (variant, seller, location), in
+every statement of every job. Locking and reading are two statements: one that does both reads stale rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from domain.catalog.model import OfferKey
+from domain.connection import Connection
+from domain.inventory.model import Movement, MovementKind, Reservation, StockKey
+
+DUE_PER_OFFER_MAX = 500
+
+# ORDER BY inside the locking query, or two batches lock the same rows in different orders.
+LOCK_STOCK = """
+SELECT FROM stock k
+JOIN unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS t (variant_id, seller_id, location)
+  ON k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = t.location
+ORDER BY k.variant_id, k.seller_id, k.location
+FOR NO KEY UPDATE OF k
+"""
+
+# The condition is the check made again under the lock; a row that is short isn't updated and isn't returned.
+APPLY_STOCK = """
+UPDATE stock k
+SET on_hand = k.on_hand + t.on_hand_delta, reserved = k.reserved + t.reserved_delta
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::int[])
+    AS t (variant_id, seller_id, location, on_hand_delta, reserved_delta)
+WHERE k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = t.location
+  AND k.reserved + t.reserved_delta <= k.on_hand + t.on_hand_delta + k.backorder_limit
+RETURNING 1
+"""
+
+RECEIVE_STOCK = """
+INSERT INTO stock (variant_id, seller_id, location, on_hand)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[])
+ON CONFLICT (variant_id, seller_id, location) DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand
+"""
+
+HAS_DUE = """
+SELECT EXISTS (
+    SELECT FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
+    WHERE EXISTS (
+        SELECT FROM reservations r
+        WHERE r.variant_id = t.variant_id AND r.seller_id = t.seller_id
+          AND r.status = 'active' AND r.expires_at <= $3
+    )
+)
+"""
+
+# The oldest due ones of each offer; what another transaction holds is being taken care of there.
+LOCK_DUE_OF_OFFERS = """
+SELECT d.id FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
+CROSS JOIN LATERAL (
+    SELECT r.id FROM reservations r
+    WHERE r.variant_id = t.variant_id AND r.seller_id = t.seller_id
+      AND r.status = 'active' AND r.expires_at <= $3
+    ORDER BY r.expires_at LIMIT $4
+    FOR UPDATE SKIP LOCKED
+) d
+"""
+
+DUE_ORDERS = """
+SELECT DISTINCT order_id, id FROM (
+    SELECT order_id, id FROM reservations
+    WHERE status = 'active' AND expires_at <= $1
+    ORDER BY expires_at, id LIMIT $2
+) due
+"""
+
+LOCK_RESERVATIONS = "SELECT FROM reservations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"
+
+END_RESERVATIONS = """
+UPDATE reservations SET status = $2
+WHERE id = ANY ($1::uuid[]) AND status = 'active'
+RETURNING id, variant_id, seller_id, location, quantity, order_id
+"""
+
+
+def _columns(keys: Sequence[StockKey]) -> tuple[list[UUID], list[UUID], list[int]]:
+    return [k.variant_id for k in keys], [k.seller_id for k in keys], [k.location for k in keys]
+
+
+async def lock_stock(conn: Connection, keys: Iterable[StockKey]) -> None:
+    """Lock stock rows in key order."""
+    await conn.execute(LOCK_STOCK, *_columns(sorted(keys)))
+
+
+async def apply_stock(conn: Connection, deltas: dict[StockKey, tuple[int, int]]) -> bool:
+    """Add (on hand, reserved) deltas to locked rows; False when any of them would be oversold.
+
+    The caller goes back to its savepoint on False: rows that weren't short have been changed.
+    """
+    keys = sorted(deltas)
+    rows = await conn.fetch(
+        APPLY_STOCK, *_columns(keys), [deltas[key][0] for key in keys], [deltas[key][1] for key in keys]
+    )
+    return len(rows) == len(keys)
+
+
+async def insert_movements(conn: Connection, movements: Sequence[Movement]) -> None:
+    """Append movements; a second one of a kind for the same cause is a unique violation."""
+    if movements:
+        await conn.copy_records_to_table(
+            "movements",
+            records=[
+                (
+                    m.cause_id,
+                    m.kind.value,
+                    m.key.variant_id,
+                    m.key.seller_id,
+                    m.key.location,
+                    m.on_hand_delta,
+                    m.reserved_delta,
+                    m.actor,
+                    m.reason,
+                )
+                for m in movements
+            ],
+            columns=(
+                "cause_id",
+                "kind",
+                "variant_id",
+                "seller_id",
+                "location",
+                "on_hand_delta",
+                "reserved_delta",
+                "actor",
+                "reason",
+            ),
+        )
+
+
+async def insert_reservations(conn: Connection, reservations: Sequence[Reservation]) -> None:
+    """Append active reservations."""
+    if reservations:
+        await conn.copy_records_to_table(
+            "reservations",
+            records=[
+                (r.id, r.key.variant_id, r.key.seller_id, r.key.location, r.quantity, r.owner, r.order_id, r.expires_at)
+                for r in reservations
+            ],
+            columns=(
+                "id",
+                "variant_id",
+                "seller_id",
+                "location",
+                "quantity",
+                "owner",
+                "order_id",
+                "expires_at",
+            ),
+        )
+
+
+async def receive_stock(
+    conn: Connection, received: Sequence[tuple[UUID, StockKey, int]], *, actor: UUID, reason: str
+) -> None:
+    """Put units on hand: (cause id, stock key, units), one cause for each key. Run it in a transaction."""
+    ordered = sorted(received, key=lambda item: item[1])
+    await conn.execute(RECEIVE_STOCK, *_columns([key for _, key, _ in ordered]), [units for _, _, units in ordered])
+    await insert_movements(
+        conn,
+        [Movement(cause, MovementKind.RECEIVED, key, units, 0, actor, reason) for cause, key, units in ordered],
+    )
+
+
+async def has_due(conn: Connection, offers: Sequence[OfferKey], now: object) -> bool:
+    """Whether any of the offers has a reservation that is due but not yet taken back."""
+    return bool(await conn.fetchval(HAS_DUE, [o[0] for o in offers], [o[1] for o in offers], now))
+
+
+async def end_reservations(
+    conn: Connection,
+    ids: Sequence[UUID],
+    status: str,
+    kind: MovementKind,
+    *,
+    actor: UUID,
+    reason: str,
+    lock_too: Iterable[StockKey] = (),
+) -> Sequence[Any]:
+    """End active reservations among ``ids`` (locked in id order) and give their units back.
+
+    Writes movements and stock; returns the rows that were active: id, variant_id, seller_id, location, quantity,
+    order_id. A reservation that had ended already is left alone. ``lock_too`` names stock the caller will write
+    later in the transaction: everything is locked in one go, in key order.
+    """
+    ended: Sequence[Any] = []
+    if ids:
+        await conn.execute(LOCK_RESERVATIONS, ids)
+        ended = await conn.fetch(END_RESERVATIONS, ids, status)
+    deltas: dict[StockKey, tuple[int, int]] = {}
+    movements: list[Movement] = []
+    for row in ended:
+        key = StockKey(row["variant_id"], row["seller_id"], row["location"])
+        deltas[key] = (0, deltas.get(key, (0, 0))[1] - row["quantity"])
+        movements.append(Movement(row["id"], kind, key, 0, -row["quantity"], actor, reason))
+    await insert_movements(conn, movements)
+    await lock_stock(conn, {*deltas, *lock_too})
+    if deltas and not await apply_stock(conn, deltas):
+        raise RuntimeError("stock rows of reservations are missing")
+    return ended
+
+
+async def expire_due_of_offers(
+    conn: Connection, offers: Sequence[OfferKey], now: object, *, actor: UUID, lock_too: Iterable[StockKey]
+) -> list[UUID]:
+    """Take back the oldest due reservations of offers, at most 500 each; return the orders they belonged to.
+
+    ``lock_too``: see :func:`end_reservations`.
+    """
+    rows = await conn.fetch(LOCK_DUE_OF_OFFERS, [o[0] for o in offers], [o[1] for o in offers], now, DUE_PER_OFFER_MAX)
+    ended = await end_reservations(
+        conn,
+        sorted(row["id"] for row in rows),
+        "expired",
+        MovementKind.EXPIRED,
+        actor=actor,
+        reason="due",
+        lock_too=lock_too,
+    )
+    return sorted({row["order_id"] for row in ended if row["order_id"] is not None})

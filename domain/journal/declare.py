@@ -1,0 +1,205 @@
+"""``@batch`` and ``@effect``: how a job says what it is.
+
+They only declare. The worker runs what is declared here; the api knows a job by its name. Both look at
+commands, so importing a job never imports the machinery that runs it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.connection import Connection
+from domain.journal.model import (
+    BatchOutcome,
+    Claimed,
+    Command,
+    EffectOutcome,
+    Faulted,
+    Lane,
+    NewCommand,
+)
+from domain.limits import Limits
+
+C = TypeVar("C", bound=Command)
+
+
+class LockFirst(Exception):  # noqa: N818 - a request to the engine, not an error
+    """Raised by a job whose hot rows are short or tight: start again, locking them before deciding."""
+
+
+class Batch(Generic[C]):
+    """What one transaction of a job works on.
+
+    ``lock_first`` is False on the first try, when hot rows are locked last; a job that raises
+    :class:`LockFirst` is called again after a rollback to the savepoint with it set.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        commands: Sequence[Claimed[C]],
+        *,
+        now: datetime,
+        limits: Limits,
+        lock_first: bool,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self.conn = conn
+        self.commands = commands
+        self.now = now
+        self.limits = limits
+        self.lock_first = lock_first
+        self.new_id = new_id
+        self.follow_ups: list[NewCommand] = []
+
+    def follow_up(self, command: Command, payload: str, correlation: str, principal: UUID) -> None:
+        """Have another command written to the journal in this same transaction, and its bell rung after."""
+        self.follow_ups.append(
+            NewCommand(id=self.new_id(), principal=principal, command=command, payload=payload, correlation=correlation)
+        )
+
+
+class Attempt(Generic[C]):
+    """What one try of an effect works on.
+
+    ``look_up_first`` is set when an earlier try's answer is unknown and the provider may have forgotten its
+    idempotency key since: ask what happened before acting again.
+    """
+
+    def __init__(self, claimed: Claimed[C], *, generation: int, look_up_first: bool, deadline_seconds: float) -> None:
+        self.claimed = claimed
+        self.command = claimed.command
+        self.generation = generation
+        self.look_up_first = look_up_first
+        self.deadline_seconds = deadline_seconds
+
+    def idempotency_key(self, step: str) -> str:
+        """The provider's idempotency key of a step: the same on every retry until a definite answer."""
+        return f"{self.claimed.id}:{step}:{self.generation}"
+
+
+BatchFunction = Callable[[Batch[Any]], Awaitable[Sequence[BatchOutcome]]]
+EffectFunction = Callable[[Attempt[Any]], Awaitable[EffectOutcome]]
+
+
+class BatchJob(Struct, frozen=True):
+    """A job whose commands run many at a time inside one transaction."""
+
+    command: type[Command]
+    run: BatchFunction
+    commands_max: int
+    rows_max: int
+
+    @property
+    def name(self) -> str:
+        """The job's name: its actor, its queue rows and its metrics carry it."""
+        return self.command.job
+
+    @property
+    def lane(self) -> Lane:
+        """The Dramatiq queue its bell rings in."""
+        return self.command.lane
+
+
+class EffectJob(Struct, frozen=True):
+    """A job that acts on the outside world: leased, run outside any transaction, recorded once."""
+
+    command: type[Command]
+    run: EffectFunction
+    lease_seconds: float
+    attempts_max: int
+    concurrency: int
+    key_window_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The job's name: its actor, its queue rows and its metrics carry it."""
+        return self.command.job
+
+    @property
+    def lane(self) -> Lane:
+        """The Dramatiq queue its bell rings in."""
+        return self.command.lane
+
+    @property
+    def deadline_seconds(self) -> float:
+        """How long one try may take: under half the lease, so that its record always finds the lease held."""
+        return self.lease_seconds * 0.45
+
+
+Job = BatchJob | EffectJob
+_registry: dict[str, Job] = {}
+
+
+def _register(job: Job) -> None:
+    known = _registry.get(job.name)
+    if known is not None and known.run.__qualname__ != job.run.__qualname__:
+        raise ValueError(f"two jobs are named {job.name}: {known.run.__qualname__} and {job.run.__qualname__}")
+    _registry[job.name] = job
+
+
+def batch(
+    command: type[C], *, commands_max: int = 500, rows_max: int = 8_000
+) -> Callable[[Callable[[Batch[C]], Awaitable[Sequence[BatchOutcome]]]], BatchJob]:
+    """Declare a job that claims, runs and finishes up to ``commands_max`` commands in one transaction.
+
+    The function returns one outcome per command, in the order of ``batch.commands``.
+    """
+
+    def declare(function: Callable[[Batch[C]], Awaitable[Sequence[BatchOutcome]]]) -> BatchJob:
+        job = BatchJob(command=command, run=function, commands_max=commands_max, rows_max=rows_max)
+        _register(job)
+        return job
+
+    return declare
+
+
+def effect(
+    command: type[C],
+    *,
+    lease_seconds: float = 60.0,
+    attempts_max: int = 10,
+    concurrency: int = 32,
+    key_window_seconds: float = 86_400.0,
+) -> Callable[[Callable[[Attempt[C]], Awaitable[EffectOutcome]]], EffectJob]:
+    """Declare a job that acts on the outside world under a lease, with a deadline under half of it.
+
+    ``key_window_seconds`` is how long the provider remembers an idempotency key.
+    """
+
+    def declare(function: Callable[[Attempt[C]], Awaitable[EffectOutcome]]) -> EffectJob:
+        job = EffectJob(
+            command=command,
+            run=function,
+            lease_seconds=lease_seconds,
+            attempts_max=attempts_max,
+            concurrency=concurrency,
+            key_window_seconds=key_window_seconds,
+        )
+        _register(job)
+        return job
+
+    return declare
+
+
+def registered() -> dict[str, Job]:
+    """Every declared job by name. Complete once ``jobs`` has been imported."""
+    return dict(_registry)
+
+
+def decide_each(commands: Sequence[Claimed[C]], decide: Callable[[Claimed[C]], BatchOutcome]) -> list[BatchOutcome]:
+    """Decide commands one after the other; one whose decision raises is parked alone.
+
+    ``decide`` must change its state only after everything that can raise has been worked out.
+    """
+    return [_guarded(claimed, decide) for claimed in commands]
+
+
+def _guarded(claimed: Claimed[C], decide: Callable[[Claimed[C]], BatchOutcome]) -> BatchOutcome:
+    try:
+        return decide(claimed)
+    except Exception as error:  # noqa: BLE001 - whatever a decision raises parks its own command, with the error
+        return Faulted(error=f"{type(error).__name__}: {error}"[:2000])

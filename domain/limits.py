@@ -1,0 +1,20 @@
+"""Limits a deployment may set, as the decisions see them.
+
+The types of the wire carry hard ceilings; these, checked after decoding, are what a deployment allows.
+"""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Counts, units and seconds that a request may ask for."""
+
+    order_lines_max: int = 100
+    line_quantity_max: int = 10_000
+    string_length_max: int = 2_000
+    json_depth_max: int = 20
+    reservation_seconds: int = 900
+    reservation_seconds_max: int = 86_400
+    idempotency_hours: int = 72
+    journal_days: int = 30
+    worker_silence_seconds: float = 5.0

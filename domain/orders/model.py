@@ -1,0 +1,202 @@
+"""Orders: the commands about them, the facts that happened to them, and the rows they become."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from domain.catalog.model import OfferKey
+from domain.inventory.model import Movement, Reservation, StockKey
+from domain.journal.model import BatchOutcome, Command, Event, Lane
+from domain.money import Currency, Minor, Money
+
+LINES_CEILING = 1_000
+QUANTITY_CEILING = 1_000_000
+LINE_ROWS = 5
+"""Rows a line writes, roughly: line, reservation, movement, and its share of seller order and stock."""
+
+Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_CEILING, description="units")]
+LineNo = Annotated[int, Meta(ge=0, le=LINES_CEILING)]
+
+
+class Payment(StrEnum):
+    """The payment axis of an order."""
+
+    UNPAID = "unpaid"
+    PENDING = "pending"
+    ACTION_REQUIRED = "action_required"
+    FAILED = "failed"
+    AUTHORIZED = "authorized"
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    VOIDED = "voided"
+
+
+class Fulfilment(StrEnum):
+    """The fulfilment axis of a seller order."""
+
+    AWAITING = "awaiting"
+    PROCESSING = "processing"
+    PARTLY_SHIPPED = "partly_shipped"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+    RETURNED = "returned"
+
+
+class OrderStatus(StrEnum):
+    """What the two axes come to."""
+
+    PLACING = "placing"
+    PENDING_PAYMENT = "pending_payment"
+    CONFIRMED = "confirmed"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class OrderLine(Struct, frozen=True, forbid_unknown_fields=True):
+    """Units of one seller's offer of a variant; ``expected_unit_price`` is the price the client showed."""
+
+    variant_id: UUID
+    seller_id: UUID
+    quantity: Quantity
+    expected_unit_price: Money | None = None
+
+
+class PlaceOrder(Command, frozen=True):
+    """Place an order over one or more sellers: all lines or none. The order's id is the command's id."""
+
+    job: ClassVar[str] = "place_orders"
+    lane: ClassVar[Lane] = Lane.ORDERS
+
+    currency: Currency
+    lines: Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=LINES_CEILING)]
+
+    def weight(self) -> int:
+        """Rows it writes."""
+        return 5 + LINE_ROWS * len(self.lines)
+
+
+class CancelOrder(Command, frozen=True):
+    """Cancel an order that isn't paid: whole, or the lines named by their numbers."""
+
+    job: ClassVar[str] = "cancel_orders"
+    lane: ClassVar[Lane] = Lane.ORDERS
+    ordered: ClassVar[bool] = True
+
+    order_id: UUID
+    lines: Annotated[tuple[LineNo, ...], Meta(min_length=1, max_length=LINES_CEILING)] | None = None
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+    def weight(self) -> int:
+        """Rows it writes, for an order of a few lines."""
+        return 20
+
+    def aggregate(self) -> UUID:
+        """The order."""
+        return self.order_id
+
+
+class PlacedOrder(Struct, frozen=True):
+    """The result of placing: what the buyer needs before looking the order up."""
+
+    order_id: UUID
+    number: str
+    total: Money
+    expires_at: datetime
+
+
+class CancelledOrder(Struct, frozen=True):
+    """The result of cancelling: which lines are gone now, and what remains to pay."""
+
+    order_id: UUID
+    cancelled_lines: tuple[int, ...]
+    total: Money
+    status: OrderStatus
+
+
+class PlacedLine(Struct, frozen=True):
+    """A line as the event ``order.placed`` tells it."""
+
+    line_no: int
+    variant_id: UUID
+    seller_id: UUID
+    sku: str
+    quantity: int
+    unit_price_minor: int
+    total_minor: int
+
+
+class OrderPlaced(Struct, frozen=True):
+    """The event ``order.placed``."""
+
+    number: str
+    buyer: UUID
+    currency: str
+    total_minor: int
+    expires_at: datetime
+    lines: tuple[PlacedLine, ...]
+
+
+class LinesCancelled(Struct, frozen=True):
+    """The events ``order.cancelled`` (whole) and ``order.lines_cancelled``; amounts in minor units."""
+
+    lines: tuple[int, ...]
+    total_minor: int
+    reason: str
+
+
+class OrderExpired(Struct, frozen=True):
+    """The event ``order.expired``."""
+
+    lines: tuple[int, ...]
+
+
+class LineRow(Struct, frozen=True):
+    """A frozen line, ready to write."""
+
+    line_no: int
+    seller_id: UUID
+    variant_id: UUID
+    sku: str
+    title: str
+    category: str | None
+    attributes: str
+    quantity: int
+    unit_price_minor: Minor
+    total_minor: Minor
+
+
+class OrderRow(Struct, frozen=True):
+    """A decided order, ready to write with its seller orders, lines and first price version."""
+
+    id: UUID
+    number: int
+    buyer: UUID
+    currency: str
+    placed_at: datetime
+    expires_at: datetime
+    sellers: tuple[UUID, ...]
+    lines: tuple[LineRow, ...]
+    total_minor: int
+
+
+class PlacementPlan(Struct, frozen=True):
+    """What placing a batch comes to. ``outcomes`` stand in the order of the commands.
+
+    ``wanted`` counts what each offer was asked for in all, granted or not; ``short`` names offers that an order
+    was refused for.
+    """
+
+    outcomes: list[BatchOutcome]
+    orders: list[OrderRow]
+    reservations: list[Reservation]
+    movements: list[Movement]
+    events: list[Event]
+    stock: dict[StockKey, tuple[int, int]]
+    wanted: dict[OfferKey, int]
+    short: set[OfferKey]

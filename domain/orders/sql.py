@@ -1,0 +1,210 @@
+"""Statements of orders: write decided ones, lock and change open ones.
+
+Invariant: lines and price versions are only ever inserted; the database refuses to change them. Children are
+found by the order's id, so no statement needs an index of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.connection import Connection
+from domain.ids import Kind, child
+from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
+from domain.orders.model import Fulfilment, OrderRow, Payment
+from domain.rejections import Rejection
+
+LOCK_ORDERS = "SELECT FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+
+LOAD_ORDERS = """
+SELECT o.id, o.buyer, o.currency, o.payment, o.expired_at IS NOT NULL AS expired, o.version, o.expires_at,
+       p.version AS price_version, p.lines, p.amounts_minor
+FROM orders o
+CROSS JOIN LATERAL (
+    SELECT version, lines, amounts_minor FROM price_versions v
+    WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
+) p
+WHERE o.id = ANY ($1::uuid[])
+"""
+
+LOAD_SELLER_ORDERS = """
+SELECT order_id, seller_id, fulfilment FROM seller_orders WHERE order_id = ANY ($1::uuid[])
+ORDER BY order_id, seller_no
+"""
+
+LOAD_LINE_SELLERS = "SELECT order_id, line_no, seller_id FROM order_lines WHERE order_id = ANY ($1::uuid[])"
+
+LOAD_PLACINGS = """
+SELECT t.id, o.status, o.problem, k.id IS NOT NULL AS parked
+FROM unnest($1::uuid[]) AS t (id)
+LEFT JOIN outcomes o ON o.id = t.id AND o.id BETWEEN $2 AND $3
+LEFT JOIN parked k ON k.id = t.id
+"""
+
+SET_VERSIONS = """
+UPDATE orders o SET version = t.version
+FROM unnest($1::uuid[], $2::int[]) AS t (id, version) WHERE o.id = t.id
+"""
+
+CANCEL_SELLER_ORDERS = """
+UPDATE seller_orders s SET fulfilment = 'cancelled'
+FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, seller_id)
+WHERE s.order_id = t.order_id AND s.seller_id = t.seller_id
+"""
+
+# An order is expired only by what the row says under its lock: due, unpaid, and not over already.
+EXPIRE_ORDERS = """
+UPDATE orders o SET expired_at = $2, version = o.version + 1
+WHERE o.id = ANY ($1::uuid[]) AND o.expired_at IS NULL AND o.expires_at <= $2 AND o.payment = 'unpaid'
+  AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
+RETURNING o.id, o.version
+"""
+
+
+async def insert_orders(conn: Connection, orders: Sequence[OrderRow]) -> None:
+    """Write orders with their seller orders, lines and first price versions."""
+    if not orders:
+        return
+    await conn.copy_records_to_table(
+        "orders",
+        records=[(o.id, o.number, o.buyer, o.currency, o.placed_at, o.expires_at) for o in orders],
+        columns=("id", "number", "buyer", "currency", "placed_at", "expires_at"),
+    )
+    await conn.copy_records_to_table(
+        "seller_orders",
+        records=[(o.id, seller, n) for o in orders for n, seller in enumerate(o.sellers)],
+        columns=("order_id", "seller_id", "seller_no"),
+    )
+    await conn.copy_records_to_table(
+        "order_lines",
+        records=[
+            (
+                o.id,
+                line.line_no,
+                line.seller_id,
+                line.variant_id,
+                line.sku,
+                line.title,
+                line.category,
+                line.attributes,
+                line.quantity,
+                line.unit_price_minor,
+                line.total_minor,
+            )
+            for o in orders
+            for line in o.lines
+        ],
+        columns=(
+            "order_id",
+            "line_no",
+            "seller_id",
+            "variant_id",
+            "sku",
+            "title",
+            "category",
+            "attributes",
+            "quantity",
+            "unit_price_minor",
+            "total_minor",
+        ),
+    )
+    await insert_price_versions(
+        conn,
+        [
+            (o.id, 1, [line.line_no for line in o.lines], [line.total_minor for line in o.lines], o.total_minor)
+            for o in orders
+        ],
+    )
+
+
+async def insert_price_versions(
+    conn: Connection, versions: Sequence[tuple[UUID, int, list[int], list[int], int]]
+) -> None:
+    """Append price versions: (order id, version, line numbers, their amounts, total), in minor units."""
+    await conn.copy_records_to_table(
+        "price_versions",
+        records=versions,
+        columns=("order_id", "version", "lines", "amounts_minor", "total_minor"),
+    )
+
+
+async def lock_orders(conn: Connection, ids: Sequence[UUID]) -> None:
+    """Lock orders in id order; read them in a later statement."""
+    await conn.execute(LOCK_ORDERS, sorted(ids))
+
+
+async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, OpenOrder]:
+    """Read orders as cancelling sees them; unknown ones are missing."""
+    rows = await conn.fetch(LOAD_ORDERS, ids)
+    sellers = await conn.fetch(LOAD_SELLER_ORDERS, ids)
+    lines = await conn.fetch(LOAD_LINE_SELLERS, ids)
+    orders = {
+        row["id"]: OpenOrder(
+            id=row["id"],
+            buyer=row["buyer"],
+            currency=row["currency"],
+            payment=Payment(row["payment"]),
+            expired=row["expired"],
+            version=row["version"],
+            price_version=row["price_version"],
+            lines=dict(zip(row["lines"], row["amounts_minor"], strict=True)),
+            sellers={},
+            fulfilments={},
+        )
+        for row in rows
+    }
+    for row in sellers:
+        orders[row["order_id"]].fulfilments[row["seller_id"]] = Fulfilment(row["fulfilment"])
+    for row in lines:
+        orders[row["order_id"]].sellers[row["line_no"]] = row["seller_id"]
+    return orders
+
+
+async def load_placings(conn: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Placing]:
+    """What became of the placements of orders; one that is unfinished is missing."""
+    rows: Sequence[Any] = await conn.fetch(LOAD_PLACINGS, ids, min(ids), max(ids))
+    placings: dict[UUID, Placing] = {}
+    for row in rows:
+        if row["parked"]:
+            placings[row["id"]] = Placing("failed")
+        elif row["status"] is not None:
+            problem = None if row["problem"] is None else msgspec.json.decode(row["problem"], type=Rejection)
+            placings[row["id"]] = Placing(row["status"], problem)
+    return placings
+
+
+async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
+    """Write decided cancellations to locked orders, but for events and stock."""
+    if not plan.cancelled:
+        return
+    await conn.copy_records_to_table(
+        "cancelled_lines", records=plan.cancelled, columns=("order_id", "line_no", "command_id")
+    )
+    await insert_price_versions(conn, plan.price_versions)
+    await conn.execute(SET_VERSIONS, list(plan.versions), list(plan.versions.values()))
+    if plan.seller_orders:
+        await conn.execute(
+            CANCEL_SELLER_ORDERS, [row[0] for row in plan.seller_orders], [row[1] for row in plan.seller_orders]
+        )
+
+
+async def expire_orders(conn: Connection, ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:
+    """Expire locked orders that are due and unpaid; return the new stream version of each that did."""
+    rows = await conn.fetch(EXPIRE_ORDERS, ids, now)
+    return {row["id"]: row["version"] for row in rows}
+
+
+LOAD_OPEN_LINES = """
+SELECT l.order_id, l.line_no FROM order_lines l
+WHERE l.order_id = ANY ($1::uuid[])
+  AND NOT EXISTS (SELECT FROM cancelled_lines c WHERE c.order_id = l.order_id AND c.line_no = l.line_no)
+"""
+
+
+async def load_reservations_of(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, tuple[UUID, int]]:
+    """The reservation ids of orders' lines that aren't cancelled, with (order id, line no.) each."""
+    rows = await conn.fetch(LOAD_OPEN_LINES, orders)
+    return {child(row["order_id"], Kind.RESERVATION, row["line_no"]): (row["order_id"], row["line_no"]) for row in rows}

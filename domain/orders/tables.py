@@ -1,0 +1,63 @@
+"""The tables of orders, as Piccolo knows them."""
+
+from piccolo.columns import JSONB, UUID, Array, BigInt, Integer, SmallInt, Text, Timestamptz
+from piccolo.table import Table
+
+
+class Orders(Table):
+    """A buyer's order; its status is derived."""
+
+    id = UUID(primary_key=True, default=None)
+    number = BigInt(default=None)
+    buyer = UUID(default=None)
+    currency = Text(default=None)
+    payment = Text(default="unpaid")
+    version = Integer(default=1)
+    placed_at = Timestamptz(default=None)
+    expires_at = Timestamptz(default=None)
+    expired_at = Timestamptz(null=True, default=None)
+
+
+class SellerOrders(Table):
+    """One seller's part of an order: the unit of fulfilment, keyed (order, seller)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    seller_id = UUID(default=None)
+    seller_no = SmallInt(default=None)
+    fulfilment = Text(default="awaiting")
+
+
+class OrderLines(Table):
+    """Frozen lines, keyed (order, line number)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    line_no = SmallInt(default=None)
+    seller_id = UUID(default=None)
+    variant_id = UUID(default=None)
+    sku = Text(default=None)
+    title = Text(default=None)
+    category = Text(null=True, default=None)
+    attributes = JSONB(default=None)
+    quantity = Integer(default=None)
+    unit_price_minor = BigInt(default=None)
+    total_minor = BigInt(default=None)
+
+
+class PriceVersions(Table):
+    """What an order's lines come to, version by version, append-only; the last one counts."""
+
+    order_id = UUID(primary_key=True, default=None)
+    version = SmallInt(default=None)
+    lines = Array(base_column=SmallInt(), default=None)
+    amounts_minor = Array(base_column=BigInt(), default=None)
+    total_minor = BigInt(default=None)
+    created_at = Timestamptz()
+
+
+class CancelledLines(Table):
+    """Lines that were cancelled, each once, keyed (order, line number)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    line_no = SmallInt(default=None)
+    command_id = UUID(default=None)
+    at = Timestamptz()

@@ -1,0 +1,49 @@
+"""The tables Piccolo knows, and where their migrations are."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from domain.accounts.tables import Sellers
+from domain.catalog.tables import Offers, Products, Variants
+from domain.inventory.tables import Movements, Reservations, Stock
+from domain.journal.tables import (
+    Commands,
+    Events,
+    Idempotency,
+    Outcomes,
+    Parked,
+    PausedLanes,
+    Pending,
+    Runs,
+    Workers,
+)
+from domain.orders.tables import CancelledLines, OrderLines, Orders, PriceVersions, SellerOrders
+
+TABLES = [
+    Commands,
+    Outcomes,
+    Pending,
+    Parked,
+    Idempotency,
+    PausedLanes,
+    Workers,
+    Runs,
+    Events,
+    Sellers,
+    Products,
+    Variants,
+    Offers,
+    Stock,
+    Reservations,
+    Movements,
+    Orders,
+    SellerOrders,
+    OrderLines,
+    PriceVersions,
+    CancelledLines,
+]
+
+APP_CONFIG = AppConfig(
+    app_name="ordermill", migrations_folder_path=Path(__file__).parent / "migrations", table_classes=list(TABLES)
+)

@@ -1,0 +1,63 @@
+"""Refusals are values.
+
+Invariant: a refusal never fails the batch it is decided in. It carries the HTTP status it would have had
+(RFC 9457), a stable code, one sentence, and the path of the offending field. Clients branch on ``code``, so
+every code stands in this module, once.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class Code(StrEnum):
+    """Stable codes of problems. A code that was published is never renamed."""
+
+    INVALID_REQUEST = "invalid_request"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    GONE = "gone"
+    CONFLICT = "conflict"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+    UNKNOWN_OFFER = "unknown_offer"
+    OFFER_UNAVAILABLE = "offer_unavailable"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    PRICE_CHANGED = "price_changed"
+    OUT_OF_STOCK = "out_of_stock"
+    QUANTITY_TOO_LARGE = "quantity_too_large"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    ORDER_NOT_PLACED = "order_not_placed"
+    ORDER_STATE = "order_state"
+    UNKNOWN_LINE = "unknown_line"
+    JOB_STATE = "job_state"
+    JOB_FAILED = "job_failed"
+
+
+_TITLES = {
+    Code.UNAUTHENTICATED: "A valid bearer token is needed",
+    Code.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key belongs to another request",
+    Code.ORDER_STATE: "The order's state doesn't allow this",
+    Code.JOB_STATE: "The job's state doesn't allow this",
+}
+
+
+def title_of(code: str) -> str:
+    """The short, human-readable summary of a code: the same for each occurrence (RFC 9457 §3.1.3)."""
+    return _TITLES.get(Code(code), code.replace("_", " ").capitalize())
+
+
+class Rejection(Struct, frozen=True, omit_defaults=True):
+    """Why a command was refused: an HTTP status, a stable code, one sentence, the field's path."""
+
+    status: Annotated[int, Meta(ge=400, le=599)]
+    code: Code
+    detail: Annotated[str, Meta(max_length=2000)]
+    path: Annotated[str, Meta(max_length=2000)] | None = None

@@ -1,0 +1,188 @@
+"""Doorbells: Dramatiq over Redis, with a consumer that wakes at once.
+
+Invariant: a message carries no work, only "there is work for this job". Losing one, or all of Redis, costs
+latency and never a command, so nothing here is retried and every call has a short time-out.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import dramatiq
+import pybreaker
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import _RedisConsumer as RedisConsumer
+from dramatiq.errors import ConnectionClosed
+from dramatiq.middleware import AsyncIO, Middleware
+
+from domain.journal.declare import Job
+from domain.journal.model import Lane
+from infra import notices
+
+NAMESPACE = "ordermill"
+RING_SECONDS = 0.2
+RING_KEY_MS = 1_000
+_IDLE_SECONDS = 1.0
+
+
+class Silent(Exception):  # noqa: N818 - a condition to carry on under, not an error
+    """Redis didn't hear: latency is lost, nothing else."""
+
+
+def client(url: str, *, seconds: float) -> "redis.Redis":
+    """Connect to Redis with time-outs: without them a paused server hangs a caller for 20 seconds."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=None,
+        health_check_interval=0,
+    )
+
+
+def bell_channel(lane: str) -> str:
+    """The pub/sub channel on which a lane's consumers are woken."""
+    return f"{NAMESPACE}:bell:{lane}"
+
+
+def ring_key(job: str) -> str:
+    """The key that stands while a bell of a job hangs unanswered."""
+    return f"{NAMESPACE}:ring:{job}"
+
+
+class BellConsumer(RedisConsumer):
+    """Takes messages of one lane; waits on pub/sub when there are none and on an acknowledgement when full."""
+
+    def __init__(self, broker: "BellBroker", queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, min(prefetch, broker.threads), timeout)
+        self._acknowledged = threading.Event()
+        # Subscribed before the first fetch: a bell rung in between is heard.
+        self._subscription = broker.bell_client.pubsub(ignore_subscribe_messages=True)
+        try:
+            self._subscription.subscribe(bell_channel(queue_name))
+        except redis.RedisError as error:
+            self._subscription.close()
+            raise ConnectionClosed(error) from None
+
+    def ack(self, message: Any) -> None:
+        """Acknowledge a message and wake the consumer if it was full."""
+        super().ack(message)
+        self._acknowledged.set()
+
+    def nack(self, message: Any) -> None:
+        """Dead-letter a message and wake the consumer if it was full."""
+        super().nack(message)
+        self._acknowledged.set()
+
+    def __next__(self) -> Any:
+        """Return the next message, or None after at most a second without one."""
+        try:
+            if not self.message_cache:
+                self._fill()
+            if not self.message_cache:
+                return None
+            return super().__next__()
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None
+
+    def _fill(self) -> None:
+        room = self.prefetch - self.outstanding_message_count
+        if room <= 0:
+            self._acknowledged.wait(_IDLE_SECONDS)
+            self._acknowledged.clear()
+            return
+        self._acknowledged.clear()
+        self.message_cache = self.broker.do_fetch(self.queue_name, room)
+        if not self.message_cache:
+            # A bell heard means: look again. Bells that piled up meanwhile mean the same, once.
+            heard = self._subscription.get_message(timeout=_IDLE_SECONDS)
+            while heard is not None and self._subscription.get_message(timeout=0) is not None:
+                pass
+
+    def close(self) -> None:
+        """Give the subscription's connection back."""
+        self._subscription.close()
+
+
+class BellBroker(RedisBroker):
+    """Dramatiq's Redis broker whose messages also wake their consumers by pub/sub."""
+
+    def __init__(self, url: str, *, threads: int, middleware: Iterable[Middleware]) -> None:
+        super().__init__(client=client(url, seconds=RING_SECONDS * 5), namespace=NAMESPACE, middleware=list(middleware))
+        self.threads = threads
+        # Listening blocks for up to a second on purpose; the time-out of commands must not cut it short.
+        self.bell_client = client(url, seconds=_IDLE_SECONDS * 3)
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a lane's queue, without a delay queue: a later run is a column of the journal."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    @property
+    def consumer_class(self) -> type[BellConsumer]:
+        """The consumer that waits without sleeping."""
+        return BellConsumer
+
+
+def middleware() -> list[Middleware]:
+    """Dramatiq's middleware, named one by one: no retries, no time or age limits, no results."""
+    return [AsyncIO()]
+
+
+class Doorbell:
+    """Everything a process says through Redis: rings bells, answers them, and tells of outcomes.
+
+    Blocking, so it runs in a thread of its own; each step takes 0.2 s at most. A circuit breaker keeps a Redis
+    that is gone from costing more than a try a second. Raises :class:`Silent` when nothing could be said.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = client(url, seconds=RING_SECONDS)
+        self._broker = RedisBroker(client=self._client, namespace=NAMESPACE, middleware=[], maintenance_chance=0)
+        self._breaker = pybreaker.CircuitBreaker(fail_max=3, reset_timeout=1)
+
+    def ring(self, job: str, lane: str) -> bool:
+        """Ring for a job unless its bell hangs already; returns whether a message was sent."""
+        return bool(self._say(self._ring, job, lane))
+
+    def _ring(self, job: str, lane: str) -> bool:
+        if not self._client.set(ring_key(job), b"1", nx=True, px=RING_KEY_MS):
+            return False
+        message: dramatiq.Message[Any] = dramatiq.Message(
+            queue_name=lane, actor_name=job, args=(), kwargs={}, options={}
+        )
+        self._broker.enqueue(message)
+        self._client.publish(bell_channel(lane), b"1")
+        return True
+
+    def answered(self, job: str) -> None:
+        """Take the bell down, before the first claim, so that a commit after it rings again."""
+        self._say(self._client.delete, ring_key(job))
+
+    def tell(self, ids: Iterable[UUID]) -> None:
+        """Publish the ids of commands that have ended."""
+        self._say(self._client.publish, notices.CHANNEL, notices.pack(ids))
+
+    def ping(self) -> None:
+        """Raise :class:`Silent` unless Redis answers."""
+        self._say(self._client.ping)
+
+    def _say(self, call: Callable[..., object], *args: object) -> object:
+        try:
+            return self._breaker.call(call, *args)
+        except (redis.RedisError, OSError, pybreaker.CircuitBreakerError) as error:
+            raise Silent(str(error)) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def jobs_of(lanes: Iterable[Lane], jobs: Iterable[Job]) -> list[Job]:
+    """The jobs whose lanes a worker serves, by name."""
+    served = set(lanes)
+    return sorted((job for job in jobs if job.lane in served), key=lambda job: job.name)

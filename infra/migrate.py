@@ -1,0 +1,50 @@
+"""Migrations: run under an advisory lock, in one transaction with the note that they ran.
+
+Invariant: safe to run twice and at once. A crash at any point leaves the schema as it was before.
+"""
+
+import contextlib
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from domain.journal import sql
+
+_LOCK = 0x6F726472  # "ordr"
+
+
+async def migrate(database_url: str) -> int:
+    """Bring the schema to the newest version; return how many migrations ran. Raises RuntimeError."""
+    os.environ["PICCOLO_CONF"] = "infra.piccolo_conf"
+    # Piccolo's engine looks at the server's version as soon as it is made.
+    os.environ["DATABASE_URL"] = database_url
+    from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415 - reads PICCOLO_CONF
+    from piccolo.apps.migrations.tables import Migration  # noqa: PLC0415
+
+    from infra.piccolo_conf import DB  # noqa: PLC0415
+
+    DB.config = {"dsn": database_url}
+    # What Piccolo prints is progress, and stdout belongs to results.
+    with contextlib.redirect_stdout(sys.stderr):
+        async with DB.transaction():
+            await Migration.raw(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            before = await Migration.count() if await Migration.table_exists() else 0
+            result = await run_forwards("ordermill")
+            if not result.success:
+                raise RuntimeError(result.message or "the migration failed")
+            after = await Migration.count()
+    await _partitions(database_url)
+    return int(after) - int(before)
+
+
+async def _partitions(database_url: str) -> None:
+    connection: Any = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            await sql.ensure_partitions(connection, datetime.now(UTC))
+    finally:
+        await connection.close()

@@ -1,0 +1,126 @@
+"""PostgreSQL: pools, the limits of a session, and what an error means.
+
+Invariant: no transaction of ours outlives 10 seconds. The limits are set at the start of each transaction
+(``SET LOCAL``), not per session, so they hold behind PgBouncer in transaction mode as well.
+"""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any
+
+import asyncpg
+
+from infra.settings import SettingError, Settings
+
+TRANSACTION_SECONDS_MAX = 10
+RESERVED_CONNECTIONS = 5
+"""Connections left to operators and migrations when boot checks what PostgreSQL allows."""
+
+# Generic plans made while a table was small would go on scanning it when it has grown.
+BEGIN = (
+    "BEGIN; SET LOCAL transaction_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '2s';"
+    " SET LOCAL lock_timeout = '3s'; SET LOCAL plan_cache_mode = force_custom_plan;"
+    " SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3"
+)
+
+
+class Failure(Enum):
+    """What a failed statement says about the command that sent it."""
+
+    INFRASTRUCTURE = "infrastructure"
+    """Connection, deadlock, serialisation, time-out: the same work may succeed next time."""
+    DATA = "data"
+    """The data or the code is at fault: the same work fails again."""
+
+
+_INFRASTRUCTURE_CLASSES = ("08", "40", "53", "55", "57", "58")
+
+
+def classify(error: BaseException) -> Failure:
+    """Tell an infrastructure error (no attempt is counted) from a data error."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        # 25P03/25P04: idle-in-transaction and transaction time-outs.
+        if state[:2] in _INFRASTRUCTURE_CLASSES or state in {"25P03", "25P04"}:
+            return Failure.INFRASTRUCTURE
+        return Failure.DATA
+    if isinstance(error, asyncpg.InternalClientError | asyncpg.InterfaceError):
+        # asyncpg says so both of a value it can't encode and of a connection that is closed.
+        return Failure.DATA if isinstance(error, asyncpg.DataError) else Failure.INFRASTRUCTURE
+    if isinstance(error, OSError | TimeoutError | EOFError):
+        return Failure.INFRASTRUCTURE
+    return Failure.DATA
+
+
+async def _no_reset(_connection: Any) -> None:
+    """Nothing is left behind in a session, so giving one back costs no round trip."""
+
+
+def _keep_alive(connection: Any) -> None:
+    transport = getattr(connection, "_transport", None)
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+async def create_pool(settings: Settings, *, size: int, name: str) -> Any:
+    """Open a pool of at most ``size`` connections named ``name`` in pg_stat_activity.
+
+    Connections open as they are needed, so a process boots while PostgreSQL is away.
+    """
+
+    async def init(connection: Any) -> None:
+        _keep_alive(connection)
+
+    pooled = settings.database_pooler == "transaction"
+    return await asyncpg.create_pool(
+        settings.database_url,
+        min_size=0,
+        max_size=size,
+        init=init,
+        reset=_no_reset,
+        timeout=5,
+        max_inactive_connection_lifetime=300,
+        # A pooler hands each transaction to another session: statements prepared in one are unknown in the next.
+        statement_cache_size=0 if pooled else 512,
+        server_settings=None if pooled else {"application_name": f"ordermill-{name}", "jit": "off"},
+    )
+
+
+async def check_connections(settings: Settings) -> None:
+    """Refuse to boot when the configured pools could ask PostgreSQL for more connections than it has.
+
+    Behind a pooler its own limits rule. Raises SettingError.
+    """
+    if settings.database_pooler == "transaction":
+        return
+    connection = await asyncpg.connect(settings.database_url, timeout=10)
+    try:
+        allowed = int(await connection.fetchval("SHOW max_connections")) - RESERVED_CONNECTIONS
+    finally:
+        await connection.close()
+    wanted = settings.api_connections_max * settings.http_processes + settings.worker_connections_max * 2 + 3
+    if wanted > allowed:
+        raise SettingError(
+            f"API_CONNECTIONS_MAX x HTTP_PROCESSES + WORKER_CONNECTIONS_MAX x 2 + 3 = {wanted} connections,"
+            f" but PostgreSQL allows {allowed} (max_connections less {RESERVED_CONNECTIONS})"
+        )
+
+
+@asynccontextmanager
+async def transaction(conn: Any) -> AsyncIterator[None]:
+    """Run a short transaction under the session limits; commit, or roll back when the body raises."""
+    await conn.execute(BEGIN)
+    try:
+        yield
+    except BaseException:
+        if not conn.is_closed():
+            await conn.execute("ROLLBACK")
+        raise
+    await conn.execute("COMMIT")

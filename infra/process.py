@@ -1,0 +1,23 @@
+"""What a process of ours does about its parent."""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when its parent dies (Linux; elsewhere the parent's stop must do).
+
+    Only when ``ORDERMILL_PARENT`` names the parent's pid: a process started by hand or by a service manager
+    outlives whatever started it. If that parent has died already, the process ends here.
+    """
+    expected = os.environ.get("ORDERMILL_PARENT", "")
+    if not expected or not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(expected):
+        raise SystemExit(f"its parent, process {expected}, is gone")

@@ -1,0 +1,131 @@
+"""Every setting of a process, read once from the environment into one frozen Struct.
+
+Invariant: a process that boots has settings that are complete and well-formed; one that hasn't ends with a
+single line that names the setting. ``docs/settings.md`` lists them; a test holds the two together.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from domain.journal.model import Lane
+from domain.limits import Limits
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400 * 366)]
+SECRET_BYTES_MIN = 32
+
+
+class SettingError(Exception):
+    """A setting is missing or malformed; the message is one line that names it."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
+    """The environment variables Ordermill reads, under their upper-case names.
+
+    A field without a default must be set.
+    """
+
+    database_url: Annotated[str, Meta(pattern="^postgres(ql)?://", max_length=2_000)]
+    redis_url: Annotated[str, Meta(pattern="^(rediss?|unix)://", max_length=2_000)]
+    secret_key: Annotated[str, Meta(min_length=SECRET_BYTES_MIN, max_length=1_000)]
+    lanes: Annotated[str, Meta(max_length=200)] = "orders,stock,pricing,io,sweeps"
+    sentry_dsn: Annotated[str, Meta(max_length=2_000)] = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    http_host: Annotated[str, Meta(max_length=253)] = "127.0.0.1"
+    http_port: Annotated[int, Meta(ge=1, le=65_535)] = 8000
+    http_processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    body_bytes_max: Annotated[int, Meta(ge=1_024, le=64 * 1024 * 1024)] = 1024 * 1024
+    idempotency_key_length_max: Annotated[int, Meta(ge=1, le=1_000)] = 255
+    wait_seconds_max: Annotated[float, Meta(ge=0, le=300)] = 30.0
+    page_size: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    page_size_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    accept_buffer_max: Count = 10_000
+    accept_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    backlog_max: Count = 100_000
+
+    database_pooler: Literal["none", "transaction"] = "none"
+    api_connections_max: Annotated[int, Meta(ge=2, le=1_000)] = 8
+    worker_connections_max: Annotated[int, Meta(ge=3, le=1_000)] = 8
+    worker_batch_commands_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    worker_batch_rows_max: Annotated[int, Meta(ge=1, le=100_000)] = 8_000
+    worker_attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3
+    worker_silence_seconds: Seconds = 5.0
+
+    order_lines_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    line_quantity_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    string_length_max: Annotated[int, Meta(ge=1, le=2_000)] = 2_000
+    json_depth_max: Annotated[int, Meta(ge=2, le=200)] = 20
+    reservation_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    reservation_seconds_max: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 86_400
+    idempotency_hours: Annotated[int, Meta(ge=1, le=24 * 366)] = 72
+    journal_days: Annotated[int, Meta(ge=2, le=3_660)] = 30
+
+    expiry_sweep_seconds: Seconds = 5.0
+    rescue_sweep_seconds: Seconds = 2.0
+    prune_sweep_seconds: Seconds = 300.0
+
+    def limits(self) -> Limits:
+        """The limits that decisions see."""
+        return Limits(
+            order_lines_max=self.order_lines_max,
+            line_quantity_max=self.line_quantity_max,
+            string_length_max=self.string_length_max,
+            json_depth_max=self.json_depth_max,
+            reservation_seconds=self.reservation_seconds,
+            reservation_seconds_max=self.reservation_seconds_max,
+            idempotency_hours=self.idempotency_hours,
+            journal_days=self.journal_days,
+            worker_silence_seconds=self.worker_silence_seconds,
+        )
+
+    def worker_lanes(self) -> tuple[Lane, ...]:
+        """The lanes this worker serves, from ``LANES``; raises SettingError on an unknown or empty list."""
+        names = [name.strip() for name in self.lanes.split(",") if name.strip()]
+        unknown = [name for name in names if name not in {lane.value for lane in Lane}]
+        if unknown or not names:
+            known = ", ".join(lane.value for lane in Lane)
+            raise SettingError(f"LANES: {', '.join(unknown) or 'empty'}: choose from {known}")
+        return tuple(dict.fromkeys(Lane(name) for name in names))
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Convert environment variables; raises SettingError with one line that names the first bad one."""
+    given = {}
+    for field in msgspec.structs.fields(Settings):
+        value = environment.get(field.encode_name, "")
+        if value:
+            given[field.encode_name] = value
+        elif field.required:
+            raise SettingError(f"{field.encode_name} is not set (see docs/settings.md)")
+        if value:
+            _convert_one(field.encode_name, field.type, value)
+    settings = msgspec.convert(given, Settings, strict=False)
+    settings.worker_lanes()
+    if settings.page_size > settings.page_size_max:
+        raise SettingError("PAGE_SIZE is larger than PAGE_SIZE_MAX")
+    if settings.reservation_seconds > settings.reservation_seconds_max:
+        raise SettingError("RESERVATION_SECONDS is larger than RESERVATION_SECONDS_MAX")
+    return settings
+
+
+def _convert_one(name: str, kind: object, value: str) -> None:
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        # The value itself may be a secret: it is never shown.
+        raise SettingError(f"{name}: {error} (see docs/settings.md)") from None
+
+
+def load() -> Settings:
+    """Read this process's settings, or end it with one line on stderr and status 78 (EX_CONFIG)."""
+    try:
+        return read(os.environ)
+    except SettingError as error:
+        sys.stderr.write(f"ordermill: {error}\n")
+        raise SystemExit(78) from None

@@ -1,0 +1,80 @@
+"""Logs as JSON lines on stderr, and Sentry when ``SENTRY_DSN`` is set.
+
+Invariant: a log line carries ids, counts and durations; never a token, a body or a header. So nothing has to
+be redacted afterwards.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import sentry_sdk
+import structlog
+
+from infra.settings import Settings
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+def _serialise(event: Any, **_: Any) -> bytes:
+    return _encoder.encode(event)
+
+
+def configure(settings: Settings, process: str) -> None:
+    """Set up logs and Sentry for a process named ``process`` (api, worker, scheduler)."""
+    level = getattr(logging, settings.log_level.upper())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.JSONRenderer(serializer=_serialise),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+    # What libraries say goes out in the same form.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=lambda event, **_: _encoder.encode(event).decode()),
+            ],
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.processors.add_log_level,
+                structlog.processors.format_exc_info,
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            ],
+        )
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    if settings.sentry_dsn:
+        sentry_sdk.init(
+            dsn=settings.sentry_dsn,
+            send_default_pii=False,
+            include_local_variables=False,
+            max_request_body_size="never",
+            server_name=process,
+            auto_enabling_integrations=False,
+        )
+        sentry_sdk.set_tag("process", process)
+
+
+def logger() -> Any:
+    """The structured logger: ``log.info("event", key=value)``."""
+    return structlog.get_logger()
+
+
+def report(error: BaseException, *, job_id: str = "", job: str = "") -> None:
+    """Send an error to Sentry with the job's id and kind; does nothing without ``SENTRY_DSN``."""
+    with sentry_sdk.new_scope() as scope:
+        if job:
+            scope.set_tag("job", job)
+        if job_id:
+            scope.set_tag("job_id", job_id)
+        scope.capture_exception(error)

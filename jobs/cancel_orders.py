@@ -1,0 +1,36 @@
+"""Cancel orders that aren't paid, whole or by line: lock the orders, decide, write, give the stock back last."""
+
+from collections.abc import Sequence
+
+from domain.inventory.model import MovementKind
+from domain.inventory.sql import end_reservations
+from domain.journal.declare import Batch, batch
+from domain.journal.model import SYSTEM, BatchOutcome
+from domain.journal.sql import insert_events
+from domain.orders import cancellation
+from domain.orders.model import CancelOrder
+from domain.orders.sql import apply_cancellations, load_open_orders, load_placings, lock_orders
+
+
+@batch(CancelOrder)
+async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
+    """Cancel a batch; outcomes in the order of the commands."""
+    conn = batch.conn
+    ids = sorted({claimed.command.order_id for claimed in batch.commands})
+    # The placement's outcome first, then the order: an outcome seen here has its order visible below.
+    placings = await load_placings(conn, ids)
+    await lock_orders(conn, ids)
+    orders = await load_open_orders(conn, ids)
+    plan = cancellation.decide(batch.commands, orders, placings)
+    await apply_cancellations(conn, plan)
+    await insert_events(conn, plan.events)
+    actors = set(plan.reservations.values())
+    await end_reservations(
+        conn,
+        sorted(plan.reservations),
+        "released",
+        MovementKind.RELEASED,
+        actor=actors.pop() if len(actors) == 1 else SYSTEM,
+        reason="order cancelled",
+    )
+    return plan.outcomes

@@ -1,0 +1,42 @@
+"""Write sellers, products, offers and stock through the domain's own statements, in bounded transactions."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from domain.catalog.model import NewOffer, NewSeller
+from domain.catalog.sql import insert_offers, insert_sellers
+from domain.inventory.model import StockKey
+from domain.inventory.sql import receive_stock
+from infra import postgres
+from infra.clock import new_id
+
+STEP_OFFERS = 2_000
+
+
+async def write_catalog(
+    conn: Any,
+    sellers: Sequence[NewSeller],
+    offers: Sequence[NewOffer],
+    *,
+    actor: UUID,
+    reason: str,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> None:
+    """Write sellers and offers with their first stock; ``progress`` hears how many offers each step wrote."""
+    async with postgres.transaction(conn):
+        await insert_sellers(conn, sellers, actor=actor)
+    for start in range(0, len(offers), STEP_OFFERS):
+        step = offers[start : start + STEP_OFFERS]
+        async with postgres.transaction(conn):
+            await insert_offers(conn, step, actor=actor)
+            stocked = [o for o in step if o.units > 0]
+            await receive_stock(
+                conn,
+                [(new_id(), StockKey(o.variant_id, o.seller_id), o.units) for o in stocked],
+                actor=actor,
+                reason=reason,
+            )
+        progress(len(step))
+    # The first batches must be planned for the tables as they are now.
+    await conn.execute("ANALYZE sellers, products, variants, offers, stock")

@@ -1,0 +1,93 @@
+"""Dramatiq's side of a worker: makes an actor of each job and runs until told to stop.
+
+Invariant: an actor does no work of its own. It takes its job's bell down and has the engine drain; it has no
+retries and no time limit, because what it is about is in the journal.
+"""
+
+import signal
+import sys
+import threading
+from typing import Any
+
+import dramatiq
+from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import Middleware
+
+import jobs
+from domain.journal.declare import Job
+from infra import broker, settings, telemetry
+from infra.broker import Silent
+from infra.process import die_with_parent
+from workers.engine import Engine
+
+log = telemetry.logger()
+STOP_MS = 15_000
+
+
+class EngineLifecycle(Middleware):
+    """Starts the engine on Dramatiq's event loop with the worker, and stops it before the threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def after_worker_boot(self, _broker: Any, _worker: Any) -> None:
+        """Open the engine's pools."""
+        _on_loop(self._engine.start())
+
+    def before_worker_shutdown(self, _broker: Any, _worker: Any) -> None:
+        """Finish the batches in hand."""
+        _on_loop(self._engine.stop())
+
+
+def _on_loop(work: Any) -> None:
+    thread = get_event_loop_thread()
+    if thread is None:
+        raise RuntimeError("Dramatiq's event loop isn't running")
+    thread.run_coroutine(work)
+
+
+def declare_actors(bells: dramatiq.Broker, engine: Engine) -> None:
+    """Make one actor of each of the engine's jobs."""
+    for job in engine.jobs.values():
+        _declare_actor(bells, engine, job)
+
+
+def _declare_actor(bells: dramatiq.Broker, engine: Engine, job: Job) -> None:
+    def answer() -> None:
+        try:
+            engine.doorbell.answered(job.name)
+        except Silent as error:
+            log.debug("redis_silent", error=str(error))
+        _on_loop(engine.drain(job.name))
+
+    dramatiq.actor(broker=bells, actor_name=job.name, queue_name=job.lane.value)(answer)
+
+
+def main() -> None:
+    """Run a worker for the lanes in ``LANES`` until SIGTERM or SIGINT."""
+    die_with_parent()
+    config = settings.load()
+    telemetry.configure(config, "worker")
+    engine = Engine(config, broker.jobs_of(config.worker_lanes(), jobs.load().values()))
+    # A thread for each job: a job drains at most once in a process, and its bell must find a thread free.
+    threads = max(len(engine.jobs), 1) + 1
+    bells = broker.BellBroker(
+        config.redis_url, threads=threads, middleware=[*broker.middleware(), EngineLifecycle(engine)]
+    )
+    dramatiq.set_broker(bells)
+    declare_actors(bells, engine)
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    worker = dramatiq.Worker(bells, worker_threads=threads)
+    worker.start()
+    log.info("worker_ready", lanes=[lane.value for lane in config.worker_lanes()], jobs=sorted(engine.jobs))
+    stop.wait()
+    log.info("worker_stopping")
+    worker.stop(timeout=STOP_MS)
+    log.info("worker_stopped")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()

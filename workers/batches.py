@@ -158,7 +158,7 @@ class BatchRunner:
             outcomes += await self._settle(conn, ready, now, follow_ups, lock_first=False)
         return await self._record(conn, outcomes, follow_ups)
 
-    async def _note(self, xid: str, ids: list[UUID]) -> None:
+    async def _note(self, xid: int, ids: list[UUID]) -> None:
         # On another connection, so that the note outlives a crash; without waiting for the disk, because a crash
         # of PostgreSQL ends the transaction anyway.
         async with self._control.acquire() as conn:

@@ -58,7 +58,7 @@ WITH due AS MATERIALIZED (
     SELECT id, run_at, sum(weight) OVER (ORDER BY run_at, id) - weight AS before FROM due
 )
 DELETE FROM pending p USING fits f WHERE p.id = f.id AND f.before < $4
-RETURNING p.id, p.run_at, p.attempts, pg_current_xact_id()::text AS xid
+RETURNING p.id, p.run_at, p.attempts, pg_current_xact_id() AS xid
 """
 
 # Commands of one aggregate: a row is taken only when every earlier unfinished command of its aggregate is
@@ -90,7 +90,7 @@ WITH due AS MATERIALIZED (
 )
 DELETE FROM pending p USING fits f
 WHERE p.id = f.id AND f.fits AND f.id NOT IN (SELECT id FROM blocked)
-RETURNING p.id, p.run_at, p.attempts, pg_current_xact_id()::text AS xid
+RETURNING p.id, p.run_at, p.attempts, pg_current_xact_id() AS xid
 """
 
 # A command that may have killed its process, or failed with its batch again and again, runs alone.
@@ -104,7 +104,7 @@ DELETE FROM pending WHERE id = (
     ORDER BY run_at, id LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, run_at, attempts, pg_current_xact_id()::text AS xid
+RETURNING id, run_at, attempts, pg_current_xact_id() AS xid
 """
 
 # The bounds let the planner leave out every partition but one or two.
@@ -179,7 +179,7 @@ WHERE id IN (SELECT id FROM pending WHERE id = ANY ($1::uuid[]) ORDER BY id FOR 
 NEXT_RUN = "SELECT extract(epoch FROM min(run_at) - now())::float8 FROM pending WHERE job = $1"
 
 NOTE_RUN = """
-INSERT INTO runs (worker, job, xid, ids) VALUES ($1, $2, $3::xid8, $4)
+INSERT INTO runs (worker, job, xid, ids) VALUES ($1, $2, $3, $4)
 ON CONFLICT (worker, job) DO UPDATE SET xid = excluded.xid, ids = excluded.ids, noted_at = now()
 """
 

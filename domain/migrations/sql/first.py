@@ -22,7 +22,7 @@ CREATE TABLE outcomes (
     attempts smallint NOT NULL DEFAULT 0,
     result json,
     problem json,
-    finished_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((status = 'rejected') = (problem IS NOT NULL))
 ) PARTITION BY RANGE (id);
 

@@ -1,0 +1,70 @@
+"""Small builders of test data: sellers, offers with stock, orders, commands."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from domain.catalog.model import NewOffer, NewSeller
+from domain.journal.model import SYSTEM, Command, NewCommand
+from domain.journal.sql import insert_commands
+from domain.orders.model import OrderLine, PlaceOrder
+from infra.clock import new_id
+from infra.security import Role, Tokens
+from ops.catalog import write_catalog
+
+SECRET_KEY = "a-secret-key-of-the-tests-0123456789"
+
+
+def token(subject: UUID | None = None, *roles: Role, seconds: int = 3600) -> str:
+    """A bearer token; a new buyer's unless said otherwise."""
+    return Tokens(SECRET_KEY).sign(subject or uuid4(), frozenset(roles or (Role.BUYER,)), seconds)
+
+
+def offer(seller: NewSeller, *, units: int = 100, price: int = 1000, currency: str = "USD", sku: str = "") -> NewOffer:
+    variant = new_id()
+    return NewOffer(
+        product_id=new_id(),
+        variant_id=variant,
+        seller_id=seller.id,
+        title="A thing",
+        category="things",
+        attributes='{"colour": "red"}',
+        sku=sku or variant.hex,
+        price_minor=price,
+        currency=currency,
+        units=units,
+    )
+
+
+async def write_offers(
+    conn: Any, *, offers: int = 1, sellers: int = 1, units: int = 100, price: int = 1000, currency: str = "USD"
+) -> list[NewOffer]:
+    """Write offers, dealt over sellers in turn."""
+    who = [NewSeller(new_id(), f"Seller {n}") for n in range(sellers)]
+    made = [offer(who[n % sellers], units=units, price=price, currency=currency) for n in range(offers)]
+    await write_catalog(conn, who, made, actor=SYSTEM, reason="test")
+    return made
+
+
+def place(*offers: NewOffer, quantity: int = 1, currency: str = "USD") -> PlaceOrder:
+    """The command to order each of some offers."""
+    return PlaceOrder(currency, tuple(OrderLine(o.variant_id, o.seller_id, quantity) for o in offers))
+
+
+def new(command: Command, *, principal: UUID | None = None, command_id: UUID | None = None) -> NewCommand:
+    """A command about to be written."""
+    return NewCommand(
+        id=command_id or new_id(),
+        principal=principal or uuid4(),
+        command=command,
+        payload=msgspec.json.encode(command).decode(),
+        correlation="test",
+    )
+
+
+async def submit(conn: Any, *commands: Command, principal: UUID | None = None) -> list[UUID]:
+    """Write commands to the journal, as the api does; return their ids in the order given."""
+    made = [new(command, principal=principal) for command in commands]
+    await insert_commands(conn, made)
+    return [n.id for n in made]

@@ -82,7 +82,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         for _ in range(self._connections):
             connection = self._free.get_nowait()
             if connection is not None and connection.transport is not None:

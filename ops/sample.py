@@ -12,7 +12,7 @@ from ops.catalog import write_catalog
 
 CURRENCY = "USD"
 _SELLERS = ("Fjord & Field", "Copper Kettle", "Night Train Books")
-_PRODUCTS = (
+_PRODUCTS: tuple[tuple[int, str, str, int, dict[str, str]], ...] = (
     (0, "Merino base layer", "clothing", 6900, {"size": "M", "colour": "slate"}),
     (0, "Wool hiking socks, pair", "clothing", 1800, {"size": "41-43"}),
     (0, "Waxed canvas rucksack, 24 l", "outdoor", 12900, {"colour": "olive"}),

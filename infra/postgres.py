@@ -18,10 +18,11 @@ TRANSACTION_SECONDS_MAX = 10
 RESERVED_CONNECTIONS = 5
 """Connections left to operators and migrations when boot checks what PostgreSQL allows."""
 
-# Generic plans made while a table was small would go on scanning it when it has grown.
+# A generic plan made while a table was small would go on scanning it when it has grown; without sequential scans
+# it can't. Forcing custom plans instead would plan every foreign key check anew, row by row (docs/decisions/0009).
 BEGIN = (
     "BEGIN; SET LOCAL transaction_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '2s';"
-    " SET LOCAL lock_timeout = '3s'; SET LOCAL plan_cache_mode = force_custom_plan;"
+    " SET LOCAL lock_timeout = '3s'; SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = off;"
     " SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3"
 )
 

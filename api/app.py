@@ -48,15 +48,15 @@ def correlate(app: ASGIApp) -> ASGIApp:
             if name == b"x-request-id":
                 text = value.decode("latin-1")
                 correlation = text if _REQUEST_ID.match(text) else ""
-        if not correlation:
-            correlation = new_id().hex
+        # Left empty, it becomes the id of the command the request turns into, or a new one.
         scope["correlation"] = correlation  # type: ignore[typeddict-unknown-key]
         status = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal status
+            nonlocal status, correlation
             if message["type"] == "http.response.start":
                 status = message["status"]
+                correlation = scope["correlation"] or str(new_id())  # type: ignore[typeddict-item]
                 headers = list(message.get("headers", []))
                 headers.append((b"x-request-id", correlation.encode()))
                 message["headers"] = headers
@@ -132,7 +132,6 @@ def create(settings: Settings) -> Litestar:
     return Litestar(
         route_handlers=[orders.router, jobs.router, operation.router, schema, docs],
         lifespan=[lifespan],
-        middleware=[correlate],
         state=State({"edge": Edge(settings)}),
         exception_handlers={
             ProblemError: on_problem,
@@ -147,9 +146,10 @@ def create(settings: Settings) -> Litestar:
     )
 
 
-def application() -> Litestar:
+def application() -> ASGIApp:
     """The app of this process, from the environment: what the server loads."""
     die_with_parent()
     settings = settings_module.load()
     telemetry.configure(settings, "api")
-    return create(settings)
+    # Around the app, not inside it: as a middleware of Litestar's it would cost each route an exception handler more.
+    return correlate(create(settings))

@@ -26,7 +26,7 @@ _DESCRIPTIONS = {
 }
 
 
-def body(kind: type, *, required: bool = False) -> dict[str, Any]:
+def request_body(kind: type, *, required: bool = False) -> dict[str, Any]:
     """Declare a handler's request body; the handler decodes it by itself, strictly."""
     return {BODY: (kind, required)}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from api.context import Edge, edge_of, encode, require
@@ -172,7 +173,7 @@ async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[by
         **PROBLEMS(400, 401, 403, 404, 409, 422, 500, 503),
     },
 )
-async def submit_sweep(request: Request[Any, Any, Any], job: str) -> Response[bytes]:
+async def submit_sweep(request: Request[Any, Any, Any], job: str) -> ASGIResponse:
     """Submit a sweep as a command."""
     edge = edge_of(request.app.state)
     principal = require(request, Role.ADMIN)

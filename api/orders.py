@@ -6,11 +6,12 @@ from uuid import UUID
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
+from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
 from api.context import edge_of, encode, require
-from api.decode import check_order, decode
-from api.openapi import PROBLEMS, body
+from api.decode import check_order, decode, read_body
+from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, problem_of, problem_response, refuse
 from api.submission import JobView, submit
@@ -56,19 +57,22 @@ class Timeline(Struct, frozen=True):
     status_code=202,
     operation_id="place_order",
     summary="Place an order",
-    opt=body(PlaceOrder, required=True),
+    opt=request_body(PlaceOrder, required=True),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="placed, as the client waited for it"),
         202: ResponseSpec(JobView, generate_examples=False, description="accepted; the order's id is the job's id"),
         **PROBLEMS(400, 401, 403, 409, 413, 415, 422, 500, 503),
     },
 )
-async def place_order(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Accept an order: all lines or none, over any number of sellers, at the offers' prices."""
     edge = edge_of(request.app.state)
     principal = require(request, Role.BUYER, Role.ADMIN)
     order = decode(
-        await request.body(), PlaceOrder, content_type=request.headers.get("content-type", ""), limits=edge.limits
+        await read_body(request, edge.settings.body_bytes_max),
+        PlaceOrder,
+        content_type=request.headers.get("content-type", ""),
+        limits=edge.limits,
     )
     check_order(order, edge.limits)
     return await submit(request, edge, principal, order, operation="POST /orders")
@@ -155,18 +159,18 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Respo
     status_code=202,
     operation_id="cancel_order",
     summary="Cancel an unpaid order, whole or by line",
-    opt=body(Cancellation),
+    opt=request_body(Cancellation),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="cancelled, as the client waited for it"),
         202: ResponseSpec(JobView, generate_examples=False),
         **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
     },
 )
-async def cancel_order(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
+async def cancel_order(request: Request[Any, Any, Any], order_id: UUID) -> ASGIResponse:
     """Accept a cancellation; of an order that is still being placed, it waits for the placing."""
     edge = edge_of(request.app.state)
     principal = require(request, Role.BUYER, Role.ADMIN)
-    raw = await request.body()
+    raw = await read_body(request, edge.settings.body_bytes_max)
     wish = Cancellation()
     if raw:
         content_type = request.headers.get("content-type", "")

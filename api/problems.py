@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from domain.rejections import Code, Rejection, title_of
@@ -66,6 +67,11 @@ def problem_of(rejection: Rejection, instance: str, job: UUID | None = None) -> 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
     """Answer with a problem."""
     return Response(_encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def problem_answer(problem: Problem, headers: dict[str, str]) -> ASGIResponse:
+    """Answer with a problem, ready to send."""
+    return ASGIResponse(body=_encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 _CODES = {

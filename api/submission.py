@@ -1,4 +1,8 @@
-"""Submit a command for a request: idempotency key, group commit, and the answer, waited for or not."""
+"""Submit a command for a request: idempotency key, group commit, and the answer, waited for or not.
+
+Answers are ASGI responses, ready to send: this is the hot path, and Litestar's own Response would be taken apart
+and put together again on each request.
+"""
 
 import asyncio
 import re
@@ -7,11 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request
+from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from api.context import Edge, digest, encode
-from api.problems import Problem, problem_of, problem_response, refuse
+from api.context import Edge, encode
+from api.problems import Problem, problem_answer, problem_of, refuse
+from domain.journal.keys import digest
 from domain.journal.model import Command, NewCommand, Status
 from domain.journal.reads import Ended, JobState
 from domain.rejections import Code, Rejection
@@ -90,7 +96,7 @@ def wait_seconds(request: Request[Any, Any, Any], seconds_max: float) -> float |
 
 async def submit(
     request: Request[Any, Any, Any], edge: Edge, principal: Principal, command: Command, *, operation: str
-) -> Response[bytes]:
+) -> ASGIResponse:
     """Write a command to the journal and answer: 202 with the job, or its outcome if the client waits for it."""
     payload = encode(command)
     key = request.headers.get("idempotency-key")
@@ -102,8 +108,9 @@ async def submit(
             raise refuse(400, Code.INVALID_REQUEST, detail, "Idempotency-Key")
         key_hash = digest(key.encode())
         fingerprint = digest(operation.encode(), request.url.path.encode(), payload)
-    correlation = request.scope["correlation"]  # type: ignore[typeddict-item]
     command_id = new_id()
+    scope: Any = request.scope
+    correlation = scope["correlation"] = scope["correlation"] or str(command_id)
     new = NewCommand(
         id=command_id,
         principal=principal.id,
@@ -122,7 +129,7 @@ async def submit(
 
 async def _submit_and_wait(
     request: Request[Any, Any, Any], edge: Edge, new: NewCommand, seconds: float
-) -> Response[bytes]:
+) -> ASGIResponse:
     headers = {"Preference-Applied": f"wait={seconds:g}"}
     waited_for = new.id
     # Before the insert: the outcome may be there before the insert's own answer.
@@ -134,10 +141,11 @@ async def _submit_and_wait(
             waited_for = accepted.id
             future = edge.waiters.register(accepted.id)
             edge.waiters.look_now(accepted.id)
+        timer = asyncio.get_running_loop().call_later(seconds, _give_up, future)
         try:
-            ended = await asyncio.wait_for(future, seconds) if seconds > 0 else None
-        except TimeoutError:
-            ended = None
+            ended = await future
+        finally:
+            timer.cancel()
     finally:
         edge.waiters.forget(waited_for, future)
     if accepted.replayed:
@@ -147,7 +155,12 @@ async def _submit_and_wait(
     return _ended(request, accepted.id, new.command, ended, headers)
 
 
-def _accepted(job_id: UUID, command: Command, *, replayed: bool, headers: dict[str, str]) -> Response[bytes]:
+def _give_up(future: "asyncio.Future[Ended | None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _accepted(job_id: UUID, command: Command, *, replayed: bool, headers: dict[str, str]) -> ASGIResponse:
     view = JobView(
         id=job_id,
         kind=command.job,
@@ -163,7 +176,7 @@ def _accepted(job_id: UUID, command: Command, *, replayed: bool, headers: dict[s
     headers["Retry-After"] = RETRY_AFTER_SECONDS
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Response(encode(view), status_code=202, media_type="application/json", headers=headers)
+    return ASGIResponse(body=encode(view), status_code=202, media_type="application/json", headers=headers)
 
 
 def _created_at(job_id: UUID) -> datetime:
@@ -172,13 +185,13 @@ def _created_at(job_id: UUID) -> datetime:
 
 def _ended(
     request: Request[Any, Any, Any], job_id: UUID, command: Command, ended: Ended, headers: dict[str, str]
-) -> Response[bytes]:
+) -> ASGIResponse:
     headers["Location"] = f"/jobs/{job_id}"
     match ended.status:
         case Status.REJECTED if ended.problem is not None:
-            return problem_response(problem_of(ended.problem, request.url.path, job_id), headers)
+            return problem_answer(problem_of(ended.problem, request.url.path, job_id), headers)
         case Status.FAILED:
-            return problem_response(problem_of(_failure(None, for_admin=False), request.url.path, job_id), headers)
+            return problem_answer(problem_of(_failure(None, for_admin=False), request.url.path, job_id), headers)
         case _:
             view = JobView(
                 id=job_id,
@@ -191,4 +204,4 @@ def _ended(
                 problem=None,
                 links=_links(job_id, command.job),
             )
-            return Response(encode(view), status_code=200, media_type="application/json", headers=headers)
+            return ASGIResponse(body=encode(view), status_code=200, media_type="application/json", headers=headers)

@@ -26,7 +26,6 @@ def configure(settings: Settings, process: str) -> None:
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),

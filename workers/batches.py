@@ -159,14 +159,9 @@ class BatchRunner:
         return await self._record(conn, outcomes, follow_ups)
 
     async def _note(self, xid: int, ids: list[UUID]) -> None:
-        # On another connection, so that the note outlives a crash; without waiting for the disk, because a crash
-        # of PostgreSQL ends the transaction anyway.
+        # On another connection, so that the note outlives a crash of this process.
         async with self._control.acquire() as conn:
-            await conn.execute("BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '3s'")
-            try:
-                await conn.execute(sql.NOTE_RUN, self._worker, self.job.name, xid, ids)
-            finally:
-                await conn.execute("COMMIT")
+            await conn.execute(sql.NOTE_RUN, self._worker, self.job.name, xid, ids)
 
     def _decode(
         self, rows: Sequence[Any], attempts: dict[UUID, int]
@@ -218,7 +213,7 @@ class BatchRunner:
             middle = len(commands) // 2
             first = await self._settle(conn, commands[:middle], now, follow_ups, lock_first=lock_first)
             return first + await self._settle(conn, commands[middle:], now, follow_ups, lock_first=lock_first)
-        await conn.execute("RELEASE SAVEPOINT batch")
+        # The savepoint stays: the next one of the same name hides it, the commit drops it, and this saves a round trip.
         follow_ups += batch.follow_ups
         return list(zip(commands, outcomes, strict=True))
 

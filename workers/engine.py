@@ -96,28 +96,46 @@ class Engine:
 
     def say(self, call: Any, *args: Any) -> None:
         """Say something through Redis in the doorbell's thread; that nobody hears costs latency only."""
+        self._says.submit(self._spoken, call, *args)
 
-        def spoken() -> None:
-            try:
-                call(*args)
-            except Silent as error:
-                log.debug("redis_silent", error=str(error))
-
-        if not self.stopping.is_set():
-            self._says.submit(spoken)
-
-    async def drain(self, name: str) -> None:
-        """Answer a bell: run the job's due commands; returns at once when a drain of it is under way."""
-        self._heard.add(name)
-        if self.stopping.is_set() or name in self._drains:
-            return
-        task = asyncio.ensure_future(self._drain(name))
-        self._drains[name] = task
+    def _spoken(self, call: Any, *args: Any) -> None:
         try:
-            await task
+            call(*args)
+        except Silent as error:
+            log.debug("redis_silent", error=str(error))
+
+    def is_draining(self, name: str) -> bool:
+        """Whether a drain of a job is under way; another thread's answer may be out of date as it arrives."""
+        return name in self._drains
+
+    async def drain(self, name: str, *, answered: bool = True) -> None:
+        """Run a job's due commands; returns at once when a drain of it is under way, which then looks again.
+
+        ``answered`` says that the job's bell was taken down already. Under load it isn't: left hanging, it keeps
+        everybody from ringing for what the drain under way will find anyway.
+        """
+        if self.stopping.is_set():
+            return
+        self._heard.add(name)
+        if name in self._drains:
+            return
+        self._drains[name] = asyncio.ensure_future(self._drain_while_heard(name, answered=answered))
+        await self._drains[name]
+
+    async def _drain_while_heard(self, name: str, *, answered: bool) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while name in self._heard and not self.stopping.is_set():
+                self._heard.discard(name)
+                if not answered:
+                    # Before the claim: whatever is committed after it must be able to ring.
+                    await loop.run_in_executor(self._says, self._spoken, self.doorbell.answered, name)
+                answered = False
+                await self._drain(name)
         finally:
+            # No await since the last look at what was heard: no bell is lost in between.
             del self._drains[name]
-            self._drained_at[name] = asyncio.get_running_loop().time()
+            self._drained_at[name] = loop.time()
 
     async def _drain(self, name: str) -> None:
         runner = self._runners[name]
@@ -133,6 +151,7 @@ class Engine:
             log.error("drain_failed", job=name, failures=failures, error=repr(error))
             if postgres.classify(error) is postgres.Failure.DATA:
                 telemetry.report(error, job=name)
+            self._heard.discard(name)
             self._look_again(name, min(RETRY_SECONDS * 2 ** min(failures - 1, 10), RETRY_SECONDS_MAX))
 
     async def _drain_batches(self, name: str, runner: BatchRunner) -> None:
@@ -143,7 +162,6 @@ class Engine:
             for _ in range(DRAIN_BATCHES_MAX):
                 if self.stopping.is_set():
                     return
-                self._heard.discard(name)
                 report = await runner.run(conn, cursor)
                 if report.ended:
                     self.say(self.doorbell.tell, report.ended)
@@ -151,24 +169,29 @@ class Engine:
                     self.say(self.doorbell.ring, command.job, command.lane.value)
                 if report.look_again_seconds is not None:
                     self._look_again(name, report.look_again_seconds)
-                if not report.claimed and name not in self._heard:
+                if not report.claimed:
                     if runner.job.command.ordered:
                         await self._look_when_due(conn, name)
                     return
                 if loop.time() > stop_at:
                     break
-        # Enough for one bell: others get their turn, then this job goes on.
-        self.say(self.doorbell.ring, name, self.jobs[name].lane.value)
-        self._look_again(name, 0.05)
+        self._hand_on(name)
 
     async def _drain_effects(self, name: str, runner: effects.EffectRunner) -> None:
-        self._heard.discard(name)
         stop_at = asyncio.get_running_loop().time() + DRAIN_SECONDS_MAX
         ended = await effects.drain(runner, self._pool, stop_at=stop_at, stopping=self.stopping)
         if ended:
             self.say(self.doorbell.tell, ended)
         async with self._pool.acquire() as conn:
             await self._look_when_due(conn, name)
+
+    def _hand_on(self, name: str) -> None:
+        """Enough for one bell: ring again, so that others get their turn first."""
+        self._heard.discard(name)
+        self.say(self.doorbell.answered, name)
+        self.say(self.doorbell.ring, name, self.jobs[name].lane.value)
+        # Should nobody hear it: this process goes on by itself.
+        self._look_again(name, LOOK_SECONDS / 4)
 
     async def _look_when_due(self, conn: Any, name: str) -> None:
         wait = await conn.fetchval(sql.NEXT_RUN, name)
@@ -188,7 +211,8 @@ class Engine:
                         sql.HEARTBEAT,
                         self.worker,
                         f"{socket.gethostname()}:{os.getpid()}",
-                        sorted({job.lane.value for job in self.jobs.values()}),
+                        # Also those that have no job yet: an operator counts who serves a lane.
+                        [lane.value for lane in self.settings.worker_lanes()],
                     )
                     if not rescued:
                         # Before the first claim of this process: a command that killed the last one must not kill

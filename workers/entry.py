@@ -54,11 +54,13 @@ def declare_actors(bells: dramatiq.Broker, engine: Engine) -> None:
 
 def _declare_actor(bells: dramatiq.Broker, engine: Engine, job: Job) -> None:
     def answer() -> None:
-        try:
-            engine.doorbell.answered(job.name)
-        except Silent as error:
-            log.debug("redis_silent", error=str(error))
-        _on_loop(engine.drain(job.name))
+        draining = engine.is_draining(job.name)
+        if not draining:
+            try:
+                engine.doorbell.answered(job.name)
+            except Silent as error:
+                log.debug("redis_silent", error=str(error))
+        _on_loop(engine.drain(job.name, answered=not draining))
 
     dramatiq.actor(broker=bells, actor_name=job.name, queue_name=job.lane.value)(answer)
 

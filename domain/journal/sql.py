@@ -178,8 +178,10 @@ WHERE id IN (SELECT id FROM pending WHERE id = ANY ($1::uuid[]) ORDER BY id FOR 
 
 NEXT_RUN = "SELECT extract(epoch FROM min(run_at) - now())::float8 FROM pending WHERE job = $1"
 
+# Not worth waiting for the disk: a crash of PostgreSQL ends the batch's transaction anyway.
 NOTE_RUN = """
-INSERT INTO runs (worker, job, xid, ids) VALUES ($1, $2, $3, $4)
+INSERT INTO runs (worker, job, xid, ids)
+SELECT $1, $2, $3, $4 FROM (SELECT set_config('synchronous_commit', 'off', true)) AS asynchronous
 ON CONFLICT (worker, job) DO UPDATE SET xid = excluded.xid, ids = excluded.ids, noted_at = now()
 """
 

@@ -1,0 +1,347 @@
+"""What must be true of the data at every moment, as named, set-based SQL.
+
+Invariant: the audit never disturbs traffic and never reports what traffic does. Each check is one statement, so it
+sees one snapshot, and every batch commits all it does at once; so the statements hold while orders pour in. Each
+runs in a read-only transaction of its own that ends within the limit every transaction has.
+
+Constraints say what one row or one key can say; what is here spans tables. The journal is kept for a while only, so
+what is compared with it is compared from its first remaining command on.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from domain import ids
+from domain.connection import Connection
+
+SAMPLE_MAX = 5
+CHECK_SECONDS_MAX = 9
+_BEGIN = (
+    "BEGIN TRANSACTION READ ONLY; SET LOCAL transaction_timeout = '10s';"
+    f" SET LOCAL statement_timeout = '{CHECK_SECONDS_MAX}s'; SET LOCAL lock_timeout = '3s';"
+    " SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+)
+
+_COUNT = """
+WITH bad AS MATERIALIZED ({query})
+SELECT (SELECT count(*) FROM bad) AS violations,
+       ARRAY(SELECT key FROM bad ORDER BY key LIMIT {sample}) AS sample
+"""
+
+
+class Check(Struct, frozen=True):
+    """How one invariant stands: how many keys violate it, and the first of them."""
+
+    name: str
+    violations: int
+    sample: list[str]
+
+
+class Audit(Struct, frozen=True):
+    """All invariants, and how many violations there are in all."""
+
+    checks: list[Check]
+    violations: int
+
+
+# --- Stock ------------------------------------------------------------------------------------------------------
+
+_STOCK_IS_SUM_OF_MOVEMENTS = """
+SELECT concat_ws('/', variant_id, seller_id, location) AS key
+FROM stock k
+FULL JOIN (
+    SELECT variant_id, seller_id, location, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
+    FROM movements GROUP BY variant_id, seller_id, location
+) m USING (variant_id, seller_id, location)
+WHERE coalesce(k.on_hand, 0) <> coalesce(m.on_hand, 0) OR coalesce(k.reserved, 0) <> coalesce(m.reserved, 0)
+"""
+
+_RESERVED_IS_SUM_OF_RESERVATIONS = """
+SELECT concat_ws('/', variant_id, seller_id, location) AS key
+FROM stock k
+FULL JOIN (
+    SELECT variant_id, seller_id, location, sum(quantity) AS held
+    FROM reservations WHERE status = 'active' GROUP BY variant_id, seller_id, location
+) r USING (variant_id, seller_id, location)
+WHERE coalesce(k.reserved, 0) <> coalesce(r.held, 0)
+"""
+
+# Told from what was received and what is held or sold, not only from the row's own figures.
+_NOTHING_OVERSOLD = """
+SELECT concat_ws('/', variant_id, seller_id, location) AS key
+FROM (
+    SELECT variant_id, seller_id, location, sum(quantity) AS taken
+    FROM reservations WHERE status IN ('active', 'confirmed') GROUP BY variant_id, seller_id, location
+) r
+FULL JOIN stock k USING (variant_id, seller_id, location)
+LEFT JOIN (
+    SELECT variant_id, seller_id, location, sum(on_hand_delta) AS received
+    FROM movements WHERE kind IN ('received', 'returned', 'adjusted') GROUP BY variant_id, seller_id, location
+) m USING (variant_id, seller_id, location)
+WHERE coalesce(r.taken, 0) > coalesce(m.received, 0) + coalesce(k.backorder_limit, 0)
+   OR k.on_hand + k.backorder_limit < k.reserved
+"""
+
+_RESERVATIONS_MATCH_MOVEMENTS = """
+SELECT coalesce(r.id, m.cause_id)::text AS key
+FROM reservations r
+FULL JOIN (
+    SELECT cause_id,
+           count(*) FILTER (WHERE kind = 'reserved') AS begun,
+           count(*) FILTER (WHERE kind <> 'reserved') AS ended,
+           max(kind) FILTER (WHERE kind <> 'reserved') AS ending,
+           sum(reserved_delta) FILTER (WHERE kind = 'reserved') AS units,
+           sum(reserved_delta) AS units_left,
+           count(DISTINCT (variant_id, seller_id, location)) AS offers,
+           min(variant_id::text) AS variant_id, min(seller_id::text) AS seller_id, min(location) AS location
+    FROM movements WHERE kind IN ('reserved', 'released', 'expired', 'sold') GROUP BY cause_id
+) m ON m.cause_id = r.id
+WHERE r.id IS NULL OR m.cause_id IS NULL
+   OR m.begun <> 1 OR m.units <> r.quantity
+   OR m.offers <> 1
+   OR (m.variant_id, m.seller_id, m.location) <> (r.variant_id::text, r.seller_id::text, r.location)
+   OR m.ended <> CASE WHEN r.status = 'active' THEN 0 ELSE 1 END
+   OR m.units_left <> CASE WHEN r.status = 'active' THEN r.quantity ELSE 0 END
+   OR m.ending IS DISTINCT FROM CASE r.status
+        WHEN 'released' THEN 'released' WHEN 'expired' THEN 'expired' WHEN 'confirmed' THEN 'sold' END
+"""
+
+# --- Journal ----------------------------------------------------------------------------------------------------
+
+_ONE_PLACE_PER_COMMAND = """
+SELECT coalesce(c.id, p.id)::text AS key
+FROM commands c
+FULL JOIN (
+    SELECT id, count(*) AS places
+    FROM (SELECT id FROM pending UNION ALL SELECT id FROM outcomes UNION ALL SELECT id FROM parked) u GROUP BY id
+) p ON p.id = c.id
+WHERE c.id IS NULL OR p.places IS DISTINCT FROM 1
+"""
+
+_FIRST_COMMAND = "coalesce((SELECT id FROM commands ORDER BY id LIMIT 1), 'ffffffff-ffff-ffff-ffff-ffffffffffff')"
+
+# A key is the primary key of its row, so it has one command; that command must be its own, and there.
+_KEYS_HAVE_ONE_COMMAND = f"""
+SELECT concat_ws('/', k.principal, encode(k.key_hash, 'hex')) AS key
+FROM (SELECT *, count(*) OVER (PARTITION BY command_id) AS keys FROM idempotency) k
+LEFT JOIN commands c ON c.id = k.command_id
+WHERE k.keys > 1 OR c.principal <> k.principal OR (c.id IS NULL AND k.command_id >= {_FIRST_COMMAND})
+"""
+
+_PLACEMENTS_MATCH_ORDERS = f"""
+SELECT coalesce(c.id, o.id)::text AS key
+FROM (
+    SELECT c.id, c.principal, x.status, x.result ->> 'order_id' AS order_id,
+           (x.result -> 'total' ->> 'amount')::bigint AS total_minor
+    FROM commands c LEFT JOIN outcomes x ON x.id = c.id
+    WHERE c.job = 'place_orders'
+) c
+FULL JOIN orders o ON o.id = c.id
+LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1
+WHERE (c.id IS NULL AND o.id >= {_FIRST_COMMAND})
+   OR (c.id IS NOT NULL AND coalesce(c.status = 'succeeded', false) <> (o.id IS NOT NULL))
+   OR (c.id IS NOT NULL AND o.id IS NOT NULL
+       AND (o.buyer <> c.principal OR c.order_id <> o.id::text OR c.total_minor <> p.total_minor))
+"""
+
+_CANCELLATIONS_MATCH_OUTCOMES = f"""
+SELECT coalesce(c.id, l.command_id)::text AS key
+FROM (
+    SELECT c.id, x.result ->> 'order_id' AS order_id, json_array_length(x.result -> 'cancelled_lines') AS lines
+    FROM commands c JOIN outcomes x ON x.id = c.id
+    WHERE c.job = 'cancel_orders' AND x.status = 'succeeded'
+) c
+FULL JOIN (
+    SELECT command_id, count(*) AS lines, count(DISTINCT order_id) AS orders, min(order_id::text) AS order_id
+    FROM cancelled_lines GROUP BY command_id
+) l ON l.command_id = c.id
+WHERE l.command_id IS NULL
+   OR (c.id IS NULL AND l.command_id >= {_FIRST_COMMAND})
+   OR l.orders <> 1
+   OR (c.id IS NOT NULL AND (c.lines IS DISTINCT FROM l.lines OR c.order_id IS DISTINCT FROM l.order_id))
+"""
+
+# --- Orders -----------------------------------------------------------------------------------------------------
+
+_PRICE_VERSIONS_ADD_UP = """
+SELECT coalesce(o.id, p.order_id)::text AS key
+FROM orders o
+FULL JOIN (
+    SELECT order_id, count(*) AS versions, max(version) AS last,
+           bool_and(total_minor = coalesce((SELECT sum(a) FROM unnest(amounts_minor) AS a), 0)) AS add_up
+    FROM price_versions GROUP BY order_id
+) p ON p.order_id = o.id
+WHERE o.id IS NULL OR p.order_id IS NULL OR p.versions <> p.last OR NOT p.add_up
+"""
+
+_FIRST_PRICE_VERSION_IS_THE_LINES = """
+SELECT coalesce(p.order_id, l.order_id)::text AS key
+FROM (
+    SELECT v.order_id, u.line_no, u.amount
+    FROM price_versions v CROSS JOIN LATERAL unnest(v.lines, v.amounts_minor) AS u (line_no, amount)
+    WHERE v.version = 1
+) p
+FULL JOIN order_lines l ON l.order_id = p.order_id AND l.line_no = p.line_no
+WHERE p.order_id IS NULL OR l.order_id IS NULL OR p.amount <> l.total_minor
+GROUP BY 1
+"""
+
+_LAST_PRICE_VERSION_IS_THE_OPEN_LINES = """
+SELECT o.id::text AS key
+FROM orders o
+LEFT JOIN LATERAL (
+    SELECT lines, cardinality(lines) AS count FROM price_versions v
+    WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
+) p ON true
+LEFT JOIN (
+    SELECT l.order_id, array_agg(l.line_no ORDER BY l.line_no) AS lines
+    FROM order_lines l LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
+    WHERE c.order_id IS NULL GROUP BY l.order_id
+) w ON w.order_id = o.id
+WHERE ARRAY(SELECT n FROM unnest(p.lines) AS n ORDER BY n) IS DISTINCT FROM coalesce(w.lines, '{}')
+"""
+
+_SELLER_ORDERS_MATCH_LINES = """
+SELECT coalesce(o.id, s.order_id, l.order_id)::text AS key
+FROM (
+    SELECT order_id, seller_id, bool_and(c.line_no IS NOT NULL) AS all_cancelled
+    FROM order_lines l LEFT JOIN cancelled_lines c USING (order_id, line_no)
+    GROUP BY order_id, seller_id
+) l
+FULL JOIN seller_orders s ON s.order_id = l.order_id AND s.seller_id = l.seller_id
+FULL JOIN orders o ON o.id = s.order_id
+WHERE o.id IS NULL OR s.order_id IS NULL OR l.order_id IS NULL
+   OR (s.fulfilment = 'cancelled') <> l.all_cancelled
+GROUP BY 1
+"""
+
+_PLACED_EVENTS_MATCH_ORDERS = """
+SELECT coalesce(o.id, e.stream)::text AS key
+FROM (
+    SELECT o.id, o.buyer, o.currency, p.total_minor, l.lines
+    FROM orders o
+    LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1
+    LEFT JOIN (
+        SELECT order_id, jsonb_agg(jsonb_build_object(
+            'line_no', line_no, 'variant_id', variant_id, 'seller_id', seller_id, 'sku', sku, 'quantity', quantity,
+            'unit_price_minor', unit_price_minor, 'total_minor', total_minor) ORDER BY line_no) AS lines
+        FROM order_lines GROUP BY order_id
+    ) l ON l.order_id = o.id
+) o
+FULL JOIN (SELECT stream, version, data FROM events WHERE type = 'order.placed') e ON e.stream = o.id
+WHERE o.id IS NULL OR e.stream IS NULL OR e.version <> 1
+   OR e.data ->> 'buyer' <> o.buyer::text OR e.data ->> 'currency' <> o.currency
+   OR (e.data ->> 'total_minor')::bigint IS DISTINCT FROM o.total_minor
+   OR e.data -> 'lines' IS DISTINCT FROM o.lines
+"""
+
+_CANCELLED_LINES_MATCH_EVENTS = """
+SELECT coalesce(c.order_id, e.stream)::text AS key
+FROM cancelled_lines c
+FULL JOIN (
+    SELECT e.stream, n::smallint AS line_no, count(*) AS times
+    FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.data -> 'lines') AS n
+    WHERE e.type IN ('order.cancelled', 'order.lines_cancelled')
+    GROUP BY e.stream, n
+) e ON e.stream = c.order_id AND e.line_no = c.line_no
+WHERE c.order_id IS NULL OR e.stream IS NULL OR e.times <> 1
+GROUP BY 1
+"""
+
+_EXPIRED_ORDERS_MATCH_EVENTS = """
+SELECT coalesce(o.id, e.stream)::text AS key
+FROM (SELECT id, expired_at FROM orders WHERE expired_at IS NOT NULL) o
+FULL JOIN (SELECT stream, count(*) AS times FROM events WHERE type = 'order.expired' GROUP BY stream) e
+  ON e.stream = o.id
+WHERE o.id IS NULL OR e.stream IS NULL OR e.times <> 1
+"""
+
+_ORDER_VERSION_IS_LAST_EVENT = """
+SELECT o.id::text AS key
+FROM orders o
+LEFT JOIN (SELECT stream, max(version) AS last, count(*) AS events FROM events GROUP BY stream) e ON e.stream = o.id
+WHERE o.version IS DISTINCT FROM e.last OR e.events IS DISTINCT FROM o.version
+"""
+
+# Holds that are due may be taken back for another order a moment before their own order expires.
+_OPEN_LINES_ARE_HELD = f"""
+SELECT l.order_id::text AS key
+FROM order_lines l
+JOIN orders o ON o.id = l.order_id
+LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
+LEFT JOIN reservations r
+  ON r.id = (left(l.order_id::text, 33) || lpad(to_hex({ids.Kind.RESERVATION << 10} + l.line_no), 3, '0'))::uuid
+WHERE r.id IS NULL
+   OR r.order_id IS DISTINCT FROM l.order_id OR r.owner <> o.buyer OR r.quantity <> l.quantity
+   OR (r.variant_id, r.seller_id) <> (l.variant_id, l.seller_id)
+   OR (c.order_id IS NULL AND o.expired_at IS NULL
+       AND r.status NOT IN ('active', 'confirmed')
+       AND NOT (r.status = 'expired' AND o.expires_at <= now()))
+GROUP BY 1
+"""
+
+_ENDED_LINES_HOLD_NOTHING = """
+SELECT r.id::text AS key
+FROM reservations r
+LEFT JOIN orders o ON o.id = r.order_id
+LEFT JOIN cancelled_lines c
+  ON c.order_id = r.order_id AND c.line_no = ('x' || right(r.id::text, 3))::bit(12)::int & 1023
+WHERE r.status = 'active' AND r.order_id IS NOT NULL
+  AND (o.id IS NULL OR o.expired_at IS NOT NULL OR c.order_id IS NOT NULL)
+"""
+
+# --- Catalog ----------------------------------------------------------------------------------------------------
+
+_OFFERS_MATCH_EVENTS = """
+SELECT concat_ws('/', o.variant_id, o.seller_id) AS key
+FROM offers o
+LEFT JOIN (
+    SELECT DISTINCT ON (stream) stream, version, data FROM events WHERE type LIKE 'offer.%'
+    ORDER BY stream, version DESC
+) e ON e.stream = md5(uuid_send(o.variant_id) || uuid_send(o.seller_id))::uuid
+WHERE e.version IS DISTINCT FROM o.version
+   OR (e.data ->> 'price_minor')::bigint IS DISTINCT FROM o.price_minor
+   OR e.data ->> 'currency' IS DISTINCT FROM o.currency
+"""
+
+INVARIANTS: Mapping[str, str] = {
+    "stock_is_sum_of_movements": _STOCK_IS_SUM_OF_MOVEMENTS,
+    "reserved_is_sum_of_reservations": _RESERVED_IS_SUM_OF_RESERVATIONS,
+    "nothing_oversold": _NOTHING_OVERSOLD,
+    "reservations_match_movements": _RESERVATIONS_MATCH_MOVEMENTS,
+    "one_place_per_command": _ONE_PLACE_PER_COMMAND,
+    "keys_have_one_command": _KEYS_HAVE_ONE_COMMAND,
+    "placements_match_orders": _PLACEMENTS_MATCH_ORDERS,
+    "cancellations_match_outcomes": _CANCELLATIONS_MATCH_OUTCOMES,
+    "price_versions_add_up": _PRICE_VERSIONS_ADD_UP,
+    "first_price_version_is_the_lines": _FIRST_PRICE_VERSION_IS_THE_LINES,
+    "last_price_version_is_the_open_lines": _LAST_PRICE_VERSION_IS_THE_OPEN_LINES,
+    "seller_orders_match_lines": _SELLER_ORDERS_MATCH_LINES,
+    "placed_events_match_orders": _PLACED_EVENTS_MATCH_ORDERS,
+    "cancelled_lines_match_events": _CANCELLED_LINES_MATCH_EVENTS,
+    "expired_orders_match_events": _EXPIRED_ORDERS_MATCH_EVENTS,
+    "order_version_is_last_event": _ORDER_VERSION_IS_LAST_EVENT,
+    "open_lines_are_held": _OPEN_LINES_ARE_HELD,
+    "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
+    "offers_match_events": _OFFERS_MATCH_EVENTS,
+}
+"""Statements by name; each returns one row ``key`` (text) per violation."""
+
+
+async def run_check(conn: Connection, name: str) -> Check:
+    """Run one invariant in a short, read-only transaction of its own."""
+    await conn.execute(_BEGIN)
+    try:
+        row: Any = await conn.fetchrow(_COUNT.format(query=INVARIANTS[name], sample=SAMPLE_MAX))
+    finally:
+        # Nothing was written: undoing is the same as committing, and works after a failure too.
+        await conn.execute("ROLLBACK")
+    return Check(name=name, violations=row["violations"], sample=list(row["sample"]))
+
+
+async def run_audit(conn: Connection) -> Audit:
+    """Run all invariants, one after the other; ``conn`` must not be in a transaction."""
+    checks = [await run_check(conn, name) for name in INVARIANTS]
+    return Audit(checks=checks, violations=sum(check.violations for check in checks))

@@ -1,0 +1,142 @@
+"""``python -m workers.scheduler``: writes each sweep into the journal when its time has come.
+
+Invariant: a tick is a command with the key (system, sweep, slot), where a slot is one period of the wall clock. So
+any number of schedulers submit each tick once, a restarted one does not repeat it, and nothing depends on which of
+them is alive. A sweep looks at all that is due, so the next tick makes good for those that were missed.
+
+Ticks fall in the middle of their slots: a timer that is a little early or late can't hit a neighbour's slot.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from domain.commands import SWEEPS
+from domain.inventory.model import ExpireReservations
+from domain.journal.keys import digest
+from domain.journal.model import SYSTEM, Command, NewCommand
+from domain.journal.sql import insert_commands
+from domain.journal.sweeps import PruneJournal, RescueRuns
+from infra import postgres, settings, telemetry
+from infra.broker import Doorbell, Silent
+from infra.clock import new_id
+from infra.process import die_with_parent
+from infra.settings import Settings
+
+log = telemetry.logger()
+
+TICK_SECONDS_MAX = 10.0
+"""PostgreSQL answers by then or the tick is left to the next one."""
+CONNECTIONS_MAX = len(SWEEPS)
+
+
+def periods(config: Settings) -> dict[str, float]:
+    """How often each sweep is due, in seconds, by job."""
+    return {
+        ExpireReservations.job: config.expiry_sweep_seconds,
+        RescueRuns.job: config.rescue_sweep_seconds,
+        PruneJournal.job: config.prune_sweep_seconds,
+    }
+
+
+def slot_of(now: float, period: float) -> int:
+    """The number of the slot that a time (seconds since 1970) falls into."""
+    return int(now // period)
+
+
+def tick_of(job: str, command: Command, slot: int) -> NewCommand:
+    """The command of a sweep's slot: the same key whoever makes it."""
+    payload = msgspec.json.encode(command)
+    return NewCommand(
+        id=new_id(),
+        principal=SYSTEM,
+        command=command,
+        payload=payload.decode(),
+        correlation=f"{job}:{slot}",
+        key_hash=digest(b"tick", job.encode(), str(slot).encode()),
+        fingerprint=digest(b"tick", job.encode(), payload),
+    )
+
+
+class Ticker:
+    """Submits ticks; a failure of one is reported and costs nothing but that tick."""
+
+    def __init__(self, pool: Any, doorbell: Doorbell) -> None:
+        self._pool = pool
+        self._doorbell = doorbell
+
+    async def tick(self, job: str, period: float) -> None:
+        """Submit a sweep's tick of now, unless somebody has, and ring."""
+        try:
+            async with asyncio.timeout(TICK_SECONDS_MAX):
+                await self._submit(job, slot_of(time.time(), period))
+        except Exception as error:  # noqa: BLE001 - whatever failed, the process lives on and the next tick makes good
+            log.error("tick_failed", job=job, error=repr(error))
+            if postgres.classify(error) is postgres.Failure.DATA:
+                telemetry.report(error, job=job)
+
+    async def _submit(self, job: str, slot: int) -> None:
+        new = tick_of(job, SWEEPS[job], slot)
+        async with self._pool.acquire() as conn, postgres.transaction(conn):
+            written = await insert_commands(conn, [new])
+        if not written:
+            log.debug("tick_taken", job=job, slot=slot)
+            return
+        log.info("tick", job=job, slot=slot, job_id=str(new.id), correlation=new.correlation)
+        try:
+            await asyncio.to_thread(self._doorbell.ring, job, new.command.lane.value)
+        except Silent as error:
+            log.debug("redis_silent", error=str(error))
+
+
+def schedule(ticker: Ticker, config: Settings) -> AsyncIOScheduler:
+    """Plan every sweep: once now, then in the middle of each of its slots."""
+    scheduler = AsyncIOScheduler(
+        timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    )
+    for job, period in periods(config).items():
+        scheduler.add_job(ticker.tick, args=(job, period), id=f"{job}-at-start")
+        middle = datetime.fromtimestamp(period / 2, UTC)
+        scheduler.add_job(
+            ticker.tick, IntervalTrigger(seconds=period, start_date=middle, timezone=UTC), args=(job, period), id=job
+        )
+    return scheduler
+
+
+async def run(config: Settings) -> None:
+    """Tick until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    pool = await postgres.create_pool(config, size=CONNECTIONS_MAX, name="scheduler")
+    doorbell = Doorbell(config.redis_url)
+    scheduler = schedule(Ticker(pool, doorbell), config)
+    scheduler.start()
+    log.info("scheduler_ready", seconds=periods(config))
+    await stop.wait()
+    scheduler.shutdown(wait=False)
+    # A tick in hand is one small transaction: cut off it is rolled back, and its slot is still free.
+    pool.terminate()
+    doorbell.close()
+    log.info("scheduler_stopped")
+
+
+def main() -> None:
+    """Run the scheduler of this process's environment."""
+    die_with_parent()
+    config = settings.load()
+    telemetry.configure(config, "scheduler")
+    asyncio.run(run(config))
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from domain.inventory.model import MovementKind
 from domain.inventory.sql import end_reservations
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome
+from domain.journal.model import BatchOutcome
 from domain.journal.sql import insert_events
 from domain.orders import cancellation
 from domain.orders.model import CancelOrder
-from domain.orders.sql import apply_cancellations, load_open_orders, load_placings, lock_orders
+from domain.orders.sql import apply_cancellations, cancel_parked, load_open_orders, load_placings, lock_orders
 
 
 @batch(CancelOrder)
@@ -22,15 +22,15 @@ async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
     await lock_orders(conn, ids)
     orders = await load_open_orders(conn, ids)
     plan = cancellation.decide(batch.commands, orders, placings)
+    await cancel_parked(conn, plan.unplaced)
     await apply_cancellations(conn, plan)
     await insert_events(conn, plan.events)
-    actors = set(plan.reservations.values())
     await end_reservations(
         conn,
         sorted(plan.reservations),
         "released",
         MovementKind.RELEASED,
-        actor=actors.pop() if len(actors) == 1 else SYSTEM,
+        actor=plan.reservations,
         reason="order cancelled",
     )
     return plan.outcomes

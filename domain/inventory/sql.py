@@ -4,7 +4,7 @@ Invariant: the order of locks is orders by id, reservations by id, then stock by
 every statement of every job. Locking and reading are two statements: one that does both reads stale rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -179,15 +179,16 @@ async def end_reservations(
     status: str,
     kind: MovementKind,
     *,
-    actor: UUID,
+    actor: UUID | Mapping[UUID, UUID],
     reason: str,
     lock_too: Iterable[StockKey] = (),
 ) -> Sequence[Any]:
     """End active reservations among ``ids`` (locked in id order) and give their units back.
 
     Writes movements and stock; returns the rows that were active: id, variant_id, seller_id, location, quantity,
-    order_id. A reservation that had ended already is left alone. ``lock_too`` names stock the caller will write
-    later in the transaction: everything is locked in one go, in key order.
+    order_id. A reservation that had ended already is left alone. ``actor`` is who ends them all, or each by its id.
+    ``lock_too`` names stock the caller will write later in the transaction: everything is locked in one go, in key
+    order.
     """
     ended: Sequence[Any] = []
     if ids:
@@ -198,7 +199,8 @@ async def end_reservations(
     for row in ended:
         key = StockKey(row["variant_id"], row["seller_id"], row["location"])
         deltas[key] = (0, deltas.get(key, (0, 0))[1] - row["quantity"])
-        movements.append(Movement(row["id"], kind, key, 0, -row["quantity"], actor, reason))
+        who = actor if isinstance(actor, UUID) else actor[row["id"]]
+        movements.append(Movement(row["id"], kind, key, 0, -row["quantity"], who, reason))
     await insert_movements(conn, movements)
     await lock_stock(conn, {*deltas, *lock_too})
     if deltas and not await apply_stock(conn, deltas):

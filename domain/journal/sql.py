@@ -161,11 +161,12 @@ FROM unnest($1::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[], $6::t
     AS t (id, attempts, generation, first_tried_at, error)
 """
 
-# The lock comes first: a retry must not race another operator's retry or cancellation.
+# The lock comes first: a retry must not race another operator's retry or cancellation. Attempts start again, or what
+# was parked because they were used up would be parked again without having run.
 UNPARK = """
 WITH taken AS (DELETE FROM parked WHERE id = $1 RETURNING *)
 INSERT INTO pending (id, job, aggregate, weight, attempts, generation, first_tried_at, solo)
-SELECT t.id, t.job, c.aggregate, $2, t.attempts, t.generation, t.first_tried_at, true
+SELECT t.id, t.job, c.aggregate, $2, 0, t.generation, t.first_tried_at, true
 FROM taken t JOIN commands c ON c.id = t.id
 RETURNING job
 """

@@ -12,19 +12,19 @@ from msgspec import Struct
 
 from domain import ids
 from domain.journal.declare import decide_each
-from domain.journal.model import BatchOutcome, Claimed, Deferred, Event, Rejected, Succeeded
+from domain.journal.model import BatchOutcome, Claimed, Deferred, Event, Rejected, Status, Succeeded
 from domain.money import Money
 from domain.orders.lifecycle import order_status, refuse_cancelling
-from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, Payment
+from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
 from domain.rejections import Code, Rejection
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Placing(Struct, frozen=True):
-    """What became of an order's placement: its outcome's status, the refusal if any; None while unfinished."""
+    """What became of an order's placement: its outcome's status, the refusal if any; ``failed`` while it is parked."""
 
-    status: str
+    status: Status
     problem: Rejection | None = None
 
 
@@ -59,6 +59,8 @@ class CancellationPlan(Struct, frozen=True):
     """(order id, seller id) that have no line left"""
     versions: dict[UUID, int]
     """order id -> its stream's new version"""
+    unplaced: list[UUID]
+    """placements that are parked and never run now"""
     reservations: dict[UUID, UUID]
     """reservation id -> who releases it"""
     events: list[Event]
@@ -70,12 +72,12 @@ def decide(
     placings: Mapping[UUID, Placing],
 ) -> CancellationPlan:
     """Decide cancellations; ``placings`` tells of orders that have no row."""
-    plan = CancellationPlan([], [], [], [], {}, {}, [])
+    plan = CancellationPlan([], [], [], [], {}, [], {}, [])
 
     def cancel(claimed: Claimed[CancelOrder]) -> BatchOutcome:
         order = orders.get(claimed.command.order_id)
         if order is None:
-            return _without_order(placings.get(claimed.command.order_id))
+            return _without_order(claimed.command, placings.get(claimed.command.order_id), plan)
         fulfilments = list(order.fulfilments.values())
         refusal = refuse_cancelling(order.payment, fulfilments, expired=order.expired)
         if refusal is not None:
@@ -98,12 +100,17 @@ def decide(
     return plan
 
 
-def _without_order(placing: Placing | None) -> BatchOutcome:
+def _without_order(command: CancelOrder, placing: Placing | None, plan: CancellationPlan) -> BatchOutcome:
     if placing is None:
         return Deferred()
+    if command.order_id in plan.unplaced:
+        placing = Placing(Status.CANCELLED)
+    if placing.status is Status.FAILED and command.lines is None:
+        plan.unplaced.append(command.order_id)
+        return Succeeded(CancelledOrder(command.order_id, (), None, OrderStatus.CANCELLED))
     if placing.problem is not None:
         return Rejected(Rejection(409, Code.ORDER_NOT_PLACED, f"the order was refused: {placing.problem.detail}"))
-    return Rejected(Rejection(409, Code.ORDER_NOT_PLACED, f"the order's placing has {placing.status}"))
+    return Rejected(Rejection(409, Code.ORDER_NOT_PLACED, f"there is no order: its placing is {placing.status.value}"))
 
 
 def _cancel(

@@ -111,11 +111,11 @@ class PlacedOrder(Struct, frozen=True):
 
 
 class CancelledOrder(Struct, frozen=True):
-    """The result of cancelling: which lines are gone now, and what remains to pay."""
+    """The result of cancelling: which lines are gone now, and what remains to pay (null if it never was placed)."""
 
     order_id: UUID
     cancelled_lines: tuple[int, ...]
-    total: Money
+    total: Money | None
     status: OrderStatus
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from domain.connection import Connection
 from domain.ids import Kind, child
+from domain.journal.model import Status
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
 from domain.orders.model import Fulfilment, OrderRow, Payment
 from domain.rejections import Rejection
@@ -37,11 +38,18 @@ ORDER BY order_id, seller_no
 
 LOAD_LINE_SELLERS = "SELECT order_id, line_no, seller_id FROM order_lines WHERE order_id = ANY ($1::uuid[])"
 
+LOCK_PARKED = "SELECT FROM parked WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"
+
 LOAD_PLACINGS = """
 SELECT t.id, o.status, o.problem, k.id IS NOT NULL AS parked
 FROM unnest($1::uuid[]) AS t (id)
 LEFT JOIN outcomes o ON o.id = t.id AND o.id BETWEEN $2 AND $3
 LEFT JOIN parked k ON k.id = t.id
+"""
+
+CANCEL_PARKED = """
+WITH gone AS (DELETE FROM parked WHERE id = ANY ($1::uuid[]) RETURNING id, attempts)
+INSERT INTO outcomes (id, status, attempts) SELECT id, 'cancelled', attempts FROM gone
 """
 
 SET_VERSIONS = """
@@ -164,16 +172,23 @@ async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
 
 
 async def load_placings(conn: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Placing]:
-    """What became of the placements of orders; one that is unfinished is missing."""
+    """What became of the placements of orders, parked ones locked; one that is unfinished is missing."""
+    await conn.execute(LOCK_PARKED, ids)
     rows: Sequence[Any] = await conn.fetch(LOAD_PLACINGS, ids, min(ids), max(ids))
     placings: dict[UUID, Placing] = {}
     for row in rows:
         if row["parked"]:
-            placings[row["id"]] = Placing("failed")
+            placings[row["id"]] = Placing(Status.FAILED)
         elif row["status"] is not None:
             problem = None if row["problem"] is None else msgspec.json.decode(row["problem"], type=Rejection)
-            placings[row["id"]] = Placing(row["status"], problem)
+            placings[row["id"]] = Placing(Status(row["status"]), problem)
     return placings
+
+
+async def cancel_parked(conn: Connection, ids: Sequence[UUID]) -> None:
+    """End parked placements, locked before, as cancelled."""
+    if ids:
+        await conn.execute(CANCEL_PARKED, ids)
 
 
 async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:

@@ -34,7 +34,7 @@ demo: setup ## A flash sale on an embedded PostgreSQL and Valkey, then the audit
 	$(RUN)ordermill demo
 
 test: setup ## All tests, on real PostgreSQL and Valkey
-	$(RUN)python -m pytest -q -n 2 --dist loadgroup
+	$(RUN)python -m pytest -q -n 2 --dist loadfile
 
 up: setup ## Everything running until Ctrl-C, with a small sample catalog
 	$(RUN)ordermill up --sample

@@ -7,6 +7,7 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
+from infra import postgres
 from infra import settings as settings_module
 from infra.postgres import check_connections
 from infra.process import die_with_parent
@@ -20,10 +21,11 @@ def main() -> None:
     try:
         asyncio.run(check_connections(settings))
     except SettingError as error:
-        raise SystemExit(f"ordermill: {error}") from None
-    except OSError:
+        settings_module.end(error)
+    except Exception as error:
         # PostgreSQL may come up after us; until then requests are answered with 503.
-        pass
+        if postgres.classify(error) is not postgres.Failure.INFRASTRUCTURE:
+            raise
     os.environ["ORDERMILL_PARENT"] = str(os.getpid())
     Granian(
         "api.app:application",

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -110,11 +111,28 @@ async def _watch_backlog(edge: Edge) -> None:
         await asyncio.sleep(BACKLOG_LOOK_SECONDS)
 
 
+def _leave_on_sigterm(edge: Edge) -> None:
+    """Answer who waits as soon as the process is told to end.
+
+    Granian ends the lifespan only after the last request, and a request may wait for half a minute: longer than it
+    is given. It listens to SIGINT and SIGTERM alike, so SIGINT is what it hears of next.
+    """
+
+    def leave() -> None:
+        edge.leave()
+        signal.raise_signal(signal.SIGINT)
+
+    # Not everywhere, and in the main thread only.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave)
+
+
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     """Run the edge while the app runs."""
     edge = edge_of(app.state)
     await edge.start()
+    _leave_on_sigterm(edge)
     watch = asyncio.create_task(_watch_backlog(edge))
     log.info("api_ready", port=edge.settings.http_port)
     try:

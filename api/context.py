@@ -55,6 +55,11 @@ class Edge:
         self.waiters.start()
         self.ready = True
 
+    def leave(self) -> None:
+        """Be no longer ready, and answer who waits; what was accepted is still written."""
+        self.ready = False
+        self.waiters.release()
+
     async def stop(self) -> None:
         """Answer who waits, write what is buffered, close."""
         self.ready = False

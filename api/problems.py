@@ -14,7 +14,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from domain.rejections import Code, Rejection, title_of
-from infra import telemetry
+from infra import postgres, telemetry
 
 MEDIA_TYPE = "application/problem+json"
 _encode = msgspec.json.Encoder().encode
@@ -106,7 +106,11 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a fault of ours; the error goes to the log and to Sentry."""
+    """Answer a fault of ours; the error goes to the log and to Sentry. PostgreSQL being away is a 503."""
+    if postgres.classify(error) is postgres.Failure.INFRASTRUCTURE:
+        log.warning("request_unavailable", path=request.url.path, error=repr(error))
+        away = Rejection(503, Code.UNAVAILABLE, "the journal can't be reached now; try again")
+        return problem_response(problem_of(away, request.url.path), {"Retry-After": "1"})
     log.error("request_failed", path=request.url.path, error=repr(error), exc_info=error)
     telemetry.report(error)
     rejection = Rejection(500, Code.INTERNAL, "something went wrong on our side; it has been noted")

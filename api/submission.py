@@ -19,12 +19,12 @@ from api.context import Edge, encode
 from api.problems import Problem, problem_answer, problem_of, refuse
 from domain.journal.keys import digest
 from domain.journal.model import Command, NewCommand, Status
-from domain.journal.reads import Ended, JobState
+from domain.journal.reads import Ended, JobState, load_jobs
 from domain.rejections import Code, Rejection
 from infra.clock import new_id
 from infra.security import Principal
 
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6}(?:\.\d{1,3})?)\"?(?=$|[,;\s])")
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,15}(?:\.\d{1,3})?)\"?(?=$|[,;\s])", re.IGNORECASE)
 _KEY = re.compile(r"^[\x21-\x7e]+(?: [\x21-\x7e]+)*$")
 RETRY_AFTER_SECONDS = "1"
 
@@ -90,7 +90,8 @@ def wait_seconds(request: Request[Any, Any, Any], seconds_max: float) -> float |
     prefer = request.headers.get("prefer")
     if prefer is None:
         return None
-    found = _WAIT.search(prefer)
+    # It may come in several headers, which count as one list.
+    found = _WAIT.search(", ".join(request.headers.getall("prefer")))
     return None if found is None else min(float(found[1]), seconds_max)
 
 
@@ -123,7 +124,9 @@ async def submit(
     seconds = wait_seconds(request, edge.settings.wait_seconds_max)
     if seconds is None:
         accepted = await edge.accept.submit(new)
-        return _accepted(accepted.id, command, replayed=accepted.replayed, headers={})
+        if accepted.replayed:
+            return await _replayed(edge, accepted.id, command, headers={})
+        return _accepted(accepted.id, command, headers={})
     return await _submit_and_wait(request, edge, new, seconds)
 
 
@@ -151,7 +154,9 @@ async def _submit_and_wait(
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
     if ended is None:
-        return _accepted(accepted.id, new.command, replayed=accepted.replayed, headers=headers)
+        if accepted.replayed:
+            return await _replayed(edge, accepted.id, new.command, headers)
+        return _accepted(accepted.id, new.command, headers)
     return _ended(request, accepted.id, new.command, ended, headers)
 
 
@@ -160,7 +165,19 @@ def _give_up(future: "asyncio.Future[Ended | None]") -> None:
         future.set_result(None)
 
 
-def _accepted(job_id: UUID, command: Command, *, replayed: bool, headers: dict[str, str]) -> ASGIResponse:
+async def _replayed(edge: Edge, job_id: UUID, command: Command, headers: dict[str, str]) -> ASGIResponse:
+    """Answer with the job that an earlier request became, as it stands now."""
+    headers["Idempotent-Replayed"] = "true"
+    async with edge.pool.acquire(timeout=2) as conn:
+        job = (await load_jobs(conn, [job_id])).get(job_id)
+    if job is None:
+        return _accepted(job_id, command, headers)
+    headers["Location"] = f"/jobs/{job_id}"
+    headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return ASGIResponse(body=encode(view_of(job)), status_code=202, media_type="application/json", headers=headers)
+
+
+def _accepted(job_id: UUID, command: Command, headers: dict[str, str]) -> ASGIResponse:
     view = JobView(
         id=job_id,
         kind=command.job,
@@ -174,8 +191,6 @@ def _accepted(job_id: UUID, command: Command, *, replayed: bool, headers: dict[s
     )
     headers["Location"] = f"/jobs/{job_id}"
     headers["Retry-After"] = RETRY_AFTER_SECONDS
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
     return ASGIResponse(body=encode(view), status_code=202, media_type="application/json", headers=headers)
 
 

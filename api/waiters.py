@@ -36,15 +36,19 @@ class Waiters:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._look())]
 
     async def stop(self) -> None:
-        """Let everyone who waits go without an answer."""
+        """Stop listening."""
+        self.release()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def release(self) -> None:
+        """Let everyone who waits go without an answer, now and from now on."""
         self._stopping = True
         for futures in self._waiting.values():
             for future in futures:
                 if not future.done():
                     future.set_result(None)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def register(self, command_id: UUID) -> "asyncio.Future[Ended | None]":
         """Wait for a command; register before its insert, so that no notice is missed."""

@@ -101,7 +101,10 @@ async def check_connections(settings: Settings) -> None:
     """
     if settings.database_pooler == "transaction":
         return
-    connection = await asyncpg.connect(settings.database_url, timeout=10)
+    try:
+        connection = await asyncpg.connect(settings.database_url, timeout=10)
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise SettingError(f"DATABASE_URL: PostgreSQL says: {error}") from None
     try:
         allowed = int(await connection.fetchval("SHOW max_connections")) - RESERVED_CONNECTIONS
     finally:

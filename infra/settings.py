@@ -7,7 +7,7 @@ single line that names the setting. ``docs/settings.md`` lists them; a test hold
 import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import msgspec
 from msgspec import Meta, Struct
@@ -127,5 +127,10 @@ def load() -> Settings:
     try:
         return read(os.environ)
     except SettingError as error:
-        sys.stderr.write(f"ordermill: {error}\n")
-        raise SystemExit(78) from None
+        end(error)
+
+
+def end(error: SettingError) -> NoReturn:
+    """End this process because of a setting: one line on stderr, status 78 (EX_CONFIG)."""
+    sys.stderr.write(f"ordermill: {' '.join(str(error).split())}\n")
+    raise SystemExit(78) from None

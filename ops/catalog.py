@@ -1,6 +1,6 @@
 """Write sellers, products, offers and stock through the domain's own statements, in bounded transactions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +26,7 @@ async def write_catalog(
     """Write sellers and offers with their first stock; ``progress`` hears how many offers each step wrote."""
     async with postgres.transaction(conn):
         await insert_sellers(conn, sellers, actor=actor)
-    for start in range(0, len(offers), STEP_OFFERS):
-        step = offers[start : start + STEP_OFFERS]
+    for step in _steps(offers):
         async with postgres.transaction(conn):
             await insert_offers(conn, step, actor=actor)
             stocked = [o for o in step if o.units > 0]
@@ -40,3 +39,18 @@ async def write_catalog(
         progress(len(step))
     # The first batches must be planned for the tables as they are now.
     await conn.execute("ANALYZE sellers, products, variants, offers, stock")
+
+
+def _steps(offers: Sequence[NewOffer]) -> Iterator[list[NewOffer]]:
+    """Cut offers into steps, those of one product together: its row is written once, with the first of them."""
+    by_product: dict[UUID, list[NewOffer]] = {}
+    for offer in offers:
+        by_product.setdefault(offer.product_id, []).append(offer)
+    step: list[NewOffer] = []
+    for together in by_product.values():
+        if step and len(step) + len(together) > STEP_OFFERS:
+            yield step
+            step = []
+        step += together
+    if step:
+        yield step

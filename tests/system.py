@@ -1,21 +1,18 @@
 """Ordermill's own processes, started for a test as they are in production."""
 
-import os
-import socket
-import sys
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import Signals
 from typing import TypeVar
 
-import httpx
-
-from ops.stack import Child
-from ops.stack.supervisor import Supervisor
+from ops.processes import Fleet, free_port
+from ops.stack import Supervisor
 from tests.builders import SECRET_KEY
+
+__all__ = ["READY_SECONDS", "ROOT", "System", "eventually", "free_port"]
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 30.0
@@ -35,45 +32,24 @@ def eventually(condition: Callable[[], T], seconds: float = READY_SECONDS) -> T:
         pause.wait(0.02)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class System:
-    """Api, worker and scheduler processes on one database."""
+    """Api, worker and scheduler processes on one database; all lanes unless LANES says otherwise."""
 
     def __init__(self, database_url: str, redis_url: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ordermill-logs-"))
         self.supervisor = Supervisor()
-        self.env = {
-            **os.environ,
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
-            "SECRET_KEY": SECRET_KEY,
-            "PYTHONPATH": str(ROOT),
-        }
+        settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET_KEY}
+        # Tests start modules of their own, too.
+        self.fleet = Fleet(self.supervisor, logs=self.folder, env={**settings, "PYTHONPATH": str(ROOT)})
         self.ports: dict[str, int] = {}
 
     def log(self, name: str) -> str:
         """What a process has written to its log."""
-        path = self.folder / f"{name}.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return self.fleet.log(name)
 
     def start(self, name: str, module: str, ready: str, **env: str) -> None:
         """Start a process and wait until its log says it is ready."""
-        self.supervisor.add(
-            Child(
-                name=name,
-                argv=(sys.executable, "-m", module),
-                env={**self.env, **env},
-                log=self.folder / f"{name}.log",
-                cwd=ROOT,
-            )
-        )
-        self.wait_for_log(name, ready)
+        self.fleet.start(name, module, ready, **env)
 
     def wait_for_log(self, name: str, text: str) -> None:
         try:
@@ -84,10 +60,7 @@ class System:
     def web(self, name: str = "web", **env: str) -> str:
         """Start an api process; return its base URL."""
         self.ports[name] = free_port()
-        self.start(name, "api", "api_ready", HTTP_PORT=str(self.ports[name]), **env)
-        url = f"http://127.0.0.1:{self.ports[name]}"
-        eventually(lambda: _answers(url))
-        return url
+        return self.fleet.web(name, port=self.ports[name], **env)
 
     def worker(self, name: str = "worker", **env: str) -> None:
         """Start a worker process."""
@@ -95,18 +68,12 @@ class System:
 
     def scheduler(self, name: str = "scheduler", **env: str) -> None:
         """Start a scheduler process."""
-        self.start(name, "workers.scheduler", "scheduler_ready", **env)
+        self.fleet.scheduler(name, **env)
 
     def kill(self, name: str) -> None:
         """SIGKILL a process; the supervisor starts it again."""
-        self.supervisor.kill(name, Signals.SIGKILL)
+        self.fleet.kill(name)
 
     def stop(self) -> None:
         self.supervisor.stop()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/live", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from ops.stack.binaries import postgres_binary, valkey_binary
 from ops.stack.embedded import EmbeddedStack, Urls
 from ops.stack.errors import DataFolderInUseError, StackError
 from ops.stack.folders import default_data
+from ops.stack.running import running_urls, stored_secret_key
 from ops.stack.supervisor import Child, Supervisor
 
 __all__ = [
@@ -20,5 +21,7 @@ __all__ = [
     "Urls",
     "default_data",
     "postgres_binary",
+    "running_urls",
+    "stored_secret_key",
     "valkey_binary",
 ]

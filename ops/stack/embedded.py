@@ -16,6 +16,7 @@ import msgspec
 
 from ops.stack.errors import StackError
 from ops.stack.folders import (
+    ServerUser,
     make_data_folder,
     make_private_folder,
     require_reachable,
@@ -123,10 +124,7 @@ class EmbeddedStack:
         for folder in (run, data / "valkey"):
             make_private_folder(folder, user)
             require_reachable(folder, user)
-        return (
-            Postgres(data / "postgres", run, data / "postgres.log", user, self._postgres_settings),
-            Valkey(data / "valkey", run, data / "valkey.log", user),
-        )
+        return servers_of(data, user, self._postgres_settings)
 
     def _wait_until_ready(self, name: str, server: Postgres | Valkey, log_start: int) -> None:
         deadline = time.monotonic() + READY_SECONDS_MAX
@@ -142,3 +140,12 @@ class EmbeddedStack:
                 pause.wait(PROBE_SECONDS)
                 continue
             raise StackError(f"{failure}; {server.log} says:\n{log_tail(server.log, log_start)}")
+
+
+def servers_of(data: Path, user: ServerUser | None, postgres_settings: Mapping[str, str]) -> tuple[Postgres, Valkey]:
+    """The servers of a resolved data folder; that they run is another matter."""
+    run = socket_folder(data)
+    return (
+        Postgres(data / "postgres", run, data / "postgres.log", user, postgres_settings),
+        Valkey(data / "valkey", run, data / "valkey.log", user),
+    )

@@ -78,6 +78,11 @@ class Postgres(msgspec.Struct, frozen=True):
         return f"postgresql://ordermill@/ordermill?host={quote(str(self.run))}"
 
     @property
+    def socket_path(self) -> Path:
+        """The socket in `run`, named by PostgreSQL after its port."""
+        return self.run / f".s.PGSQL.{POSTGRES_PORT}"
+
+    @property
     def mark(self) -> str:
         """The cluster's name, which stands in the title of each of its processes."""
         return f"ordermill-{folder_digest(self.folder)}"

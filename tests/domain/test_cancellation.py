@@ -33,7 +33,7 @@ def _rows(plan):
     )
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_each_outcome_belongs_to_its_command(case):
     commands, orders = case
@@ -45,7 +45,7 @@ def test_each_outcome_belongs_to_its_command(case):
             assert mine == {(claimed.command.order_id, n) for n in outcome.result.cancelled_lines}
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_a_line_is_cancelled_once(case):
     commands, orders = case
@@ -55,7 +55,7 @@ def test_a_line_is_cancelled_once(case):
     assert all(n in orders[order].lines for order, n in gone)
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_other_lines_keep_their_amounts(case):
     commands, orders = case
@@ -66,7 +66,7 @@ def test_other_lines_keep_their_amounts(case):
         assert total == sum(amounts)
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_price_versions_count_up_one_for_each_cancellation(case):
     commands, orders = case
@@ -79,7 +79,7 @@ def test_price_versions_count_up_one_for_each_cancellation(case):
             assert dict(zip(versions[-1][2], versions[-1][3], strict=True)) == changed[order_id].lines
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_each_cancellation_is_one_event_of_its_order(case):
     commands, orders = case
@@ -106,7 +106,7 @@ def test_each_cancellation_is_one_event_of_its_order(case):
         assert data["total_minor"] == version[4]
 
 
-@laws(150)
+@laws(100)
 @given(cancellations(cancellable=True))
 def test_cancelling_whole_empties_the_order(case):
     commands, orders = case
@@ -123,7 +123,7 @@ def test_cancelling_whole_empties_the_order(case):
     assert len(results) == len({c.command.order_id for c in whole})
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_a_seller_order_is_cancelled_when_its_last_line_goes(case):
     commands, orders = case
@@ -139,7 +139,7 @@ def test_a_seller_order_is_cancelled_when_its_last_line_goes(case):
             assert changed[order_id].fulfilments[seller] is order.fulfilments[seller]
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_each_cancelled_line_gives_its_reservation_back_in_the_name_of_who_cancelled(case):
     commands, orders = case
@@ -150,7 +150,7 @@ def test_each_cancelled_line_gives_its_reservation_back_in_the_name_of_who_cance
     }
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_a_refused_cancellation_changes_nothing(case):
     commands, orders = case
@@ -163,7 +163,7 @@ def test_a_refused_cancellation_changes_nothing(case):
         assert changed[order_id] == orders[order_id]
 
 
-@laws(150)
+@laws(100)
 @given(cancellations(), st.data())
 def test_commands_of_different_orders_do_not_meet(case, data):
     """Moving the commands of one order past those of the others changes no outcome."""
@@ -176,7 +176,7 @@ def test_commands_of_different_orders_do_not_meet(case, data):
     assert {c.id: o for c, o in zip(regrouped, again.outcomes, strict=True)} == outcomes
 
 
-@laws(150)
+@laws(100)
 @given(cancellations(cancellable=True))
 def test_a_slow_model_agrees(case):
     """The model: an order is the set of lines that still count; a command takes some of them or is refused."""
@@ -202,7 +202,7 @@ def test_a_slow_model_agrees(case):
             assert outcome.problem.path == f"lines[{asked.index(first)}]"
 
 
-@laws(150)
+@laws(100)
 @given(open_orders(1))
 def test_an_order_that_may_not_be_cancelled_is_a_409_naming_its_state(order):
     plan, changed = _decide([claim(100, CancelOrder(order.id))], {order.id: order})
@@ -217,7 +217,7 @@ def test_an_order_that_may_not_be_cancelled_is_a_409_naming_its_state(order):
     assert changed == {order.id: order}
 
 
-@laws(150)
+@laws(100)
 @given(cancellations())
 def test_deciding_twice_decides_the_same(case):
     commands, orders = case
@@ -231,7 +231,7 @@ class _Unhashable(int):
     __hash__ = None
 
 
-@laws(150)
+@laws(100)
 @given(cancellations(), st.data())
 def test_a_decision_that_raises_parks_its_own_command_alone(case, data):
     commands, orders = case

@@ -6,8 +6,10 @@ import pytest
 
 from domain.journal.model import Succeeded
 from domain.journal.sql import UNPARK
+from infra.clock import new_id
 from tests.builders import submit
 from tests.engine.parts import Call, Note, Rig, effect_job, write_texts
+from workers.effects import EffectRunner
 
 pytestmark = pytest.mark.anyio
 
@@ -24,9 +26,6 @@ async def test_a_command_that_wore_out_its_attempts_runs_again_when_an_operator_
 
 
 async def test_an_effect_that_used_up_its_tries_runs_again_when_an_operator_says_so(rig: Rig):
-    from infra.clock import new_id
-    from workers.effects import EffectRunner
-
     tried: list[Any] = []
 
     async def run(attempt: Any) -> Succeeded:

@@ -1,0 +1,110 @@
+"""One run: the chosen scenarios one after the other on one stack, then the ratios between them."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # publishes no types
+from msgspec import Struct
+
+from ops.bench.drain import drain
+from ops.bench.flow import hot, spread
+from ops.bench.idle import idle
+from ops.bench.limit import limit
+from ops.bench.model import Machine, Report, Scenario, Sizes
+from ops.bench.per_message import per_message
+from ops.bench.sellout import sellout
+from ops.bench.stage import Stage, temporary_stack
+from ops.stack import postgres_binary, valkey_binary
+
+LIMIT = "limit"
+SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
+    "spread": spread,
+    "hot": hot,
+    "per_message": per_message,
+    "idle": idle,
+    "drain": drain,
+    "sellout": sellout,
+}
+NAMES = (*SCENARIOS, LIMIT)
+NOTE = (
+    "the load client, PostgreSQL and Valkey share the cores with the api, the worker and the scheduler;"
+    " fsync and synchronous_commit are on"
+)
+
+
+class Run(Struct, frozen=True):
+    """A report, and what went wrong in it: sentences that each name their scenario."""
+
+    report: Report
+    problems: list[str]
+
+
+async def run(names: Sequence[str], sizes: Sizes, starts: Callable[[str], None]) -> Run:
+    """Run scenarios; ``starts`` hears the name of each before it begins."""
+    machine = describe_machine()
+    report = Report(machine=machine)
+    problems: list[str] = []
+    with temporary_stack() as stack:
+        stage = Stage(stack, sizes)
+        starts("a stack, and the assortment")
+        await stage.prepare()
+        for name in [known for known in NAMES if known in names]:
+            starts(name)
+            if name == LIMIT:
+                report.limit, found = await limit(stage)
+            else:
+                scenario = report.scenarios[name] = await SCENARIOS[name](stage)
+                found = scenario.problems
+            problems += [f"{name}: {problem}" for problem in found]
+    report.ratios = ratios(report)
+    return Run(report, problems)
+
+
+def ratios(report: Report) -> dict[str, float]:
+    """Put figures of the same run into proportion; a ratio both parts of which weren't measured is left out."""
+    figures = {name: scenario.orders_per_second for name, scenario in report.scenarios.items()}
+    sold_out, drained = report.scenarios.get("sellout"), report.scenarios.get("drain")
+    limits = report.limit
+    pairs = {
+        "spread_over_per_message": (figures.get("spread"), figures.get("per_message")),
+        "hot_over_spread": (figures.get("hot"), figures.get("spread")),
+        "hot_over_limit": (figures.get("hot"), limits and limits.hot_per_second),
+        "spread_over_limit": (figures.get("spread"), limits and limits.spread_per_second),
+        "sellout_over_hot": (sold_out and sold_out.outcomes_per_second, figures.get("hot")),
+        "drain_two_over_one": (
+            drained and drained.two_workers_per_second,
+            drained and drained.one_worker_per_second,
+        ),
+    }
+    return {name: round(over / under, 2) for name, (over, under) in pairs.items() if over and under}
+
+
+def describe_machine() -> Machine:
+    """Say what the figures were measured on."""
+    return Machine(
+        cpus=os.cpu_count() or 1,
+        cpu_model=_cpu_model(),
+        memory_gb=round(psutil.virtual_memory().total / 1024**3, 1),
+        python=platform.python_version(),
+        postgres=_version(postgres_binary("postgres")),
+        valkey=_version(valkey_binary()),
+        load_average_before=round(os.getloadavg()[0], 2),
+        note=NOTE,
+    )
+
+
+def _cpu_model() -> str:
+    about = Path("/proc/cpuinfo")
+    if about.exists():
+        for line in about.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(program: Path) -> str:
+    done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    return done.stdout.strip()

@@ -1,0 +1,50 @@
+"""Place a folder of real orders through the HTTP API, each at its recorded price.
+
+DIR has the layout that Olist published its orders in: order_items.csv, products.csv, sellers.csv and
+category_translation.csv. All of it is checked before anything is written; then sellers, products, offers and stock
+are imported, and the orders are placed in the order of their shipping limits. Runs on a stack of its own that goes
+away at the end, unless DATABASE_URL or --data names one.
+"""
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from ops.output import CommandError, Output, json_option
+from ops.target import Target, data_option, find, from_environment
+
+
+@click.command(help=__doc__)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@data_option
+@json_option
+def command(folder: Path, data: Path | None, output: Output) -> None:
+    """Read, choose the stack, replay; status 1 when anything came out other than recorded."""
+    from ops.olist import OlistError, read_records  # noqa: PLC0415 - help imports none of it
+    from ops.replay import TargetInUseError, replay  # noqa: PLC0415
+    from ops.shopper import ShopError  # noqa: PLC0415
+    from ops.temporary import DEFAULTS, temporary_stack  # noqa: PLC0415
+
+    try:
+        records = read_records(folder)
+        with contextlib.ExitStack() as stack:
+            if data is None and from_environment() is None:
+                output.say("Starting a PostgreSQL and a Valkey of their own; they go away at the end.")
+                target, env = stack.enter_context(temporary_stack()), DEFAULTS
+            else:
+                target, env = _complete(find(data)), {}
+            result = replay(records, target, env, output)
+    except (OlistError, TargetInUseError, ShopError) as error:
+        raise CommandError(str(error)) from None
+    output.result(result)
+    if not result.good:
+        raise SystemExit(1)
+
+
+def _complete(target: Target) -> Target:
+    """Refuse a stack that no api could be started on, before anything is written to it."""
+    for name, value in target.environment().items():
+        if not value:
+            raise CommandError(f"{name} is not set: replay starts an api and a worker of its own on that stack")
+    return target

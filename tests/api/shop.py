@@ -1,0 +1,138 @@
+"""A running shop to send requests to: processes on a database of its own, and what tests ask of both."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+
+from domain.catalog.model import NewOffer
+from infra.security import Role
+from ops.stack import EmbeddedStack
+from tests.builders import token, write_offers
+from tests.system import System, eventually
+
+JOURNAL = ("commands", "pending", "outcomes", "parked", "idempotency", "orders", "reservations", "movements", "events")
+_names = itertools.count(1)
+_PROBLEM_FIELDS = {"type", "title", "status", "code", "detail", "instance", "path", "job"}
+
+
+class Shop:
+    """Processes started by name on one database; requests go to the first api unless told otherwise."""
+
+    def __init__(self, stack: EmbeddedStack, template: str, *, redis_database: int) -> None:
+        name = f"shop_{os.getpid()}_{next(_names)}"
+        self._stack, self._name = stack, name
+        self._runner = asyncio.Runner()
+        self._admin(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self.database_url = self._url(name)
+        self._conn: Any = self._runner.run(asyncpg.connect(self.database_url))
+        # Bells of its own: other processes of this test run share the server.
+        self.system = System(self.database_url, f"{stack.urls.redis_url}?db={redis_database}")
+        self.urls: list[str] = []
+        self.clients: list[httpx.Client] = []
+
+    def _url(self, name: str) -> str:
+        return self._stack.urls.database_url.replace("/ordermill?", f"/{name}?")
+
+    def _admin(self, statement: str) -> None:
+        async def run() -> None:
+            conn = await asyncpg.connect(self._url("postgres"))
+            await conn.execute(statement)
+            await conn.close()
+
+        self._runner.run(run())
+
+    def web(self, name: str = "web", **env: str) -> httpx.Client:
+        """Start an api process; return a client of it."""
+        url = self.system.web(name, **env)
+        self.urls.append(url)
+        # Without certificates to load, and with room for many requests at once.
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+        self.clients.append(httpx.Client(base_url=url, verify=False, timeout=30, limits=limits))
+        return self.clients[-1]
+
+    @property
+    def http(self) -> httpx.Client:
+        return self.clients[0]
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.system.stop()
+        self._runner.run(self._conn.close())
+        self._admin(f"DROP DATABASE {self._name} WITH (FORCE)")
+        self._runner.close()
+
+    def fetch(self, query: str, *args: object) -> list[Any]:
+        return list(self._runner.run(self._conn.fetch(query, *args)))
+
+    def value(self, query: str, *args: object) -> Any:
+        return self._runner.run(self._conn.fetchval(query, *args))
+
+    def execute(self, query: str, *args: object) -> None:
+        self._runner.run(self._conn.execute(query, *args))
+
+    def offers(self, **kwargs: Any) -> list[NewOffer]:
+        """Write offers with stock; see :func:`tests.builders.write_offers`."""
+        return self._runner.run(write_offers(self._conn, **kwargs))
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table of the journal and of orders has."""
+        query = " UNION ALL ".join(f"SELECT '{table}' AS t, count(*) AS n FROM {table}" for table in JOURNAL)
+        return {row["t"]: row["n"] for row in self.fetch(query)}
+
+    def settle(self) -> None:
+        """Wait until nothing is queued."""
+        eventually(lambda: self.value("SELECT count(*) FROM pending") == 0)
+
+    def pause(self, lane: str = "orders") -> None:
+        answer = self.http.post(f"/lanes/{lane}/pause", headers=bearer(Role.ADMIN))
+        assert answer.status_code == 200, answer.text
+
+    def resume(self, lane: str = "orders") -> None:
+        answer = self.http.post(f"/lanes/{lane}/resume", headers=bearer(Role.ADMIN))
+        assert answer.status_code == 200, answer.text
+
+
+def bearer(*roles: Role, subject: UUID | None = None, seconds: int = 3600) -> dict[str, str]:
+    """The header of a principal; a new buyer's unless said otherwise."""
+    return {"Authorization": f"Bearer {token(subject or uuid4(), *roles, seconds=seconds)}"}
+
+
+def line(offer: NewOffer, quantity: object = 1, **more: object) -> dict[str, Any]:
+    return {"variant_id": str(offer.variant_id), "seller_id": str(offer.seller_id), "quantity": quantity, **more}
+
+
+def order(*offers: NewOffer, quantity: object = 1, currency: object = "USD") -> dict[str, Any]:
+    """The body of an order of each of some offers."""
+    return {"currency": currency, "lines": [line(offer, quantity) for offer in offers]}
+
+
+def wait(seconds: float = 20) -> dict[str, str]:
+    return {"Prefer": f"wait={seconds}"}
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str, path: str | None = None) -> dict[str, Any]:
+    """Hold an answer against RFC 9457 and api.md; return the problem."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert set(body) - _PROBLEM_FIELDS == set()
+    assert body["type"] == f"urn:ordermill:problem:{code}"
+    assert body["code"] == code
+    assert body["status"] == status
+    assert body["title"]
+    assert 0 < len(body["detail"]) <= 2000
+    assert body["instance"] == urlsplit(str(answer.request.url)).path
+    assert body.get("path") == path, body
+    return body
+
+
+def assert_nothing_written(before: dict[str, int], after: dict[str, int], *, but: Sequence[str] = ()) -> None:
+    assert {t: n for t, n in after.items() if t not in but} == {t: n for t, n in before.items() if t not in but}

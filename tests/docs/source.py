@@ -1,0 +1,80 @@
+"""The repository as text: which files are ours, what they define, what the pages say."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("api", "domain", "infra", "jobs", "ops", "workers")
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def python_files(*folders: str) -> tuple[Path, ...]:
+    """Our Python files, relative to the repository; those of all packages and the tests unless folders are named."""
+    found = [path for folder in folders or (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*.py")]
+    return tuple(sorted(path.relative_to(ROOT) for path in found))
+
+
+@cache
+def text_of(path: Path) -> str:
+    return (ROOT / path).read_text("utf-8")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(text_of(path))
+
+
+def functions_of(path: Path) -> Iterator[FUNCTIONS]:
+    return (node for node in ast.walk(tree_of(path)) if isinstance(node, FUNCTIONS))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The modules a file imports anywhere, by their full names."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@cache
+def pages() -> tuple[Path, ...]:
+    """The pages people read."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return tuple(sorted(path.relative_to(ROOT) for path in found))
+
+
+def section_of(page: Path, title: str) -> str | None:
+    """The text under a heading, up to the next heading; None without it."""
+    lines = text_of(page).splitlines()
+    starts = [n for n, line in enumerate(lines) if re.fullmatch(rf"#+ {re.escape(title)}", line)]
+    if not starts:
+        return None
+    rest = lines[starts[0] + 1 :]
+    end = next((n for n, line in enumerate(rest) if re.match("#+ ", line)), len(rest))
+    return "\n".join(rest[:end])
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of the tables of a text, without their heads."""
+    lines = text.splitlines()
+    rules = {n for n, line in enumerate(lines) if line.startswith("|") and not line.strip("|:- ")}
+    return [
+        [cell.strip() for cell in line.strip().strip("|").split("|")]
+        for n, line in enumerate(lines)
+        if line.startswith("|") and not rules & {n, n + 1}
+    ]
+
+
+def defined(title: str) -> list[str]:
+    """The names that stand first in the rows of all tables under a heading of this title, over all pages."""
+    names = []
+    for page in pages():
+        section = section_of(page, title)
+        if section is not None:
+            names += [row[0].strip("`") for row in table_rows(section)]
+    return names

@@ -1,0 +1,35 @@
+"""A database for tests that look at rows: each runs in a transaction that is rolled back."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from ops.stack import EmbeddedStack
+
+
+@pytest.fixture(scope="session")
+def rows_database(stack: EmbeddedStack, template: str) -> str:
+    name = f"rows_{os.getpid()}"
+
+    async def make() -> None:
+        admin = await asyncpg.connect(stack.urls.database_url.replace("/ordermill?", "/postgres?"))
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await admin.close()
+
+    asyncio.run(make())
+    return stack.urls.database_url.replace("/ordermill?", f"/{name}?")
+
+
+@pytest.fixture
+async def conn(rows_database: str) -> AsyncIterator[Any]:
+    """A connection inside a transaction; a statement that must fail needs a savepoint of its own."""
+    connection = await asyncpg.connect(rows_database)
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()

@@ -1,0 +1,104 @@
+"""Sample commands of each job, with the data they need: what the contract test runs every job on.
+
+A new job needs one builder here; the contract test says so when it has none. A builder returns independent
+commands: each must end the same way whatever the order they run in.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+from domain.inventory.model import ExpireReservations
+from domain.journal.model import Command
+from domain.journal.sweeps import PruneJournal, RescueRuns
+from domain.orders.model import CancelOrder, PlaceOrder
+from infra.clock import new_id
+from jobs.place_orders import place_orders
+from tests.builders import place, submit, write_offers
+from tests.engine.parts import Rig
+
+Builder = Callable[[Rig], Awaitable[list[Command]]]
+
+
+async def orders_to_place(rig: Rig) -> list[Command]:
+    """Orders of one to three sellers, one of too many units, one of an offer nobody knows."""
+    offers = await write_offers(rig.conn, offers=6, sellers=3, units=100)
+    (unknown,) = await write_offers(rig.conn, units=1)
+    missing = place(unknown)
+    line = missing.lines[0]
+    nobody = PlaceOrder("USD", (type(line)(variant_id=uuid4(), seller_id=line.seller_id, quantity=1),))
+    return [
+        place(offers[0]),
+        place(*offers[:3], quantity=2),
+        place(*reversed(offers), quantity=3),
+        place(offers[4], offers[4]),
+        place(offers[5], quantity=101),
+        nobody,
+    ]
+
+
+async def _placed(rig: Rig, count: int, *, lines: int = 2) -> list[Any]:
+    offers = await write_offers(rig.conn, offers=lines, sellers=2, units=1_000)
+    ids = await submit(rig.conn, *[place(*offers) for _ in range(count)])
+    await rig.drain(rig.runner(place_orders))
+    return ids
+
+
+async def orders_to_cancel(rig: Rig) -> list[Command]:
+    """Cancellations: whole, of a line, of a line that isn't there, of an order that was refused."""
+    whole, line, unknown = await _placed(rig, 3)
+    (nothing,) = await write_offers(rig.conn, units=0)
+    (refused,) = await submit(rig.conn, place(nothing))
+    await rig.drain(rig.runner(place_orders))
+    return [
+        CancelOrder(whole),
+        CancelOrder(line, lines=(1,), reason="changed my mind"),
+        CancelOrder(unknown, lines=(7,)),
+        CancelOrder(refused),
+    ]
+
+
+async def reservations_to_expire(rig: Rig) -> list[Command]:
+    """Expiry by name and by sweep, of orders that are due and one that isn't."""
+    *due, held = await _placed(rig, 5)
+    past = "now() - interval '1 minute'"
+    await rig.conn.execute(f"UPDATE orders SET expires_at = {past} WHERE id = ANY ($1)", due)
+    await rig.conn.execute(f"UPDATE reservations SET expires_at = {past} WHERE order_id = ANY ($1)", due)
+    return [ExpireReservations((due[0],)), ExpireReservations((due[1], held)), ExpireReservations()]
+
+
+async def runs_to_rescue(rig: Rig) -> list[Command]:
+    """A run of a worker that died with orders in hand, and one of a worker that lives."""
+    offers = await write_offers(rig.conn, units=10)
+    dead, alive = await submit(rig.conn, place(*offers), place(*offers))
+    worker = new_id()
+    await rig.conn.execute(
+        "INSERT INTO workers (id, name, lanes) VALUES ($1, 'alive', '{orders}') ON CONFLICT DO NOTHING", worker
+    )
+    for who, command in ((new_id(), dead), (worker, alive)):
+        await rig.conn.execute("BEGIN")
+        xid = await rig.conn.fetchval("SELECT pg_current_xact_id()")
+        await rig.conn.execute("ROLLBACK")
+        await rig.conn.execute(
+            "INSERT INTO runs (worker, job, xid, ids) VALUES ($1, 'place_orders', $2, $3)", who, xid, [command]
+        )
+    return [RescueRuns(), RescueRuns()]
+
+
+async def journal_to_prune(rig: Rig) -> list[Command]:
+    """Idempotency keys old enough to go and ones that stay."""
+    await rig.conn.execute(
+        "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint, created_at)"
+        " SELECT gen_random_uuid(), uuid_send(gen_random_uuid()), gen_random_uuid(), uuid_send(gen_random_uuid()),"
+        " now() - make_interval(hours => CASE WHEN n <= 20 THEN 100 ELSE 1 END) FROM generate_series(1, 30) AS n"
+    )
+    return [PruneJournal(), PruneJournal()]
+
+
+SAMPLES: dict[str, Builder] = {
+    "place_orders": orders_to_place,
+    "cancel_orders": orders_to_cancel,
+    "expire_reservations": reservations_to_expire,
+    "rescue_runs": runs_to_rescue,
+    "prune_journal": journal_to_prune,
+}

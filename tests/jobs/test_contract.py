@@ -1,0 +1,179 @@
+"""The contract every job keeps, whatever it does: run twice, duplicated, killed after its writes, shuffled.
+
+Parametrised over all registered jobs, so a new one is held to it as soon as it exists.
+"""
+
+import asyncio
+import random
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+import jobs
+from domain.commands import COMMANDS
+from domain.journal.declare import Batch, BatchJob, EffectJob
+from tests.builders import submit
+from tests.engine.parts import Rig, until
+from tests.jobs.invariants import violations
+from tests.jobs.samples import SAMPLES
+
+pytestmark = pytest.mark.anyio
+
+JOBS = jobs.load()
+BATCHES = sorted(name for name, job in JOBS.items() if isinstance(job, BatchJob))
+
+# Bookkeeping of the engine itself, and what says when something was seen rather than what is so.
+_ENGINE = {"runs", "workers", "migration", "written"}
+_VOLATILE = {"at", "created_at", "finished_at", "parked_at", "heartbeat_at", "run_at", "xid", "position"}
+
+
+async def contents(conn: Any, *, but: frozenset[str] = frozenset()) -> dict[str, list[str]]:
+    """Every row of every table, without the engine's own bookkeeping and times."""
+    tables = await conn.fetch(
+        "SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        " AND c.relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    found = {}
+    for (table,) in tables:
+        if table not in _ENGINE | but:
+            rows = await conn.fetch(f"SELECT to_jsonb(t) - $1::text[] FROM {table} t", sorted(_VOLATILE))
+            found[table] = sorted(row[0] for row in rows)
+    return found
+
+
+async def results(rig: Rig, ids: list[Any]) -> list[tuple[str, str | None]]:
+    """How commands ended: status and the problem's code."""
+    codes = await rig.conn.fetch(
+        "SELECT problem ->> 'code' AS code FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, n)"
+        " LEFT JOIN outcomes o ON o.id = t.id ORDER BY n",
+        ids,
+    )
+    return list(zip(await rig.statuses(ids), [row["code"] for row in codes], strict=True))
+
+
+def test_every_job_is_a_known_command_with_samples():
+    assert {command.job for command in COMMANDS} == set(JOBS)
+    assert set(SAMPLES) == set(JOBS), "give each job a builder of sample commands in tests/jobs/samples.py"
+
+
+def test_no_effect_escapes_the_contract():
+    # Effects keep another contract (a key that stays the same until a definite answer); none is declared yet.
+    assert [name for name, job in JOBS.items() if isinstance(job, EffectJob)] == []
+
+
+@pytest.mark.parametrize("name", BATCHES)
+async def test_a_job_ends_every_command_and_breaks_no_invariant(rig: Rig, name: str):
+    ids = await submit(rig.conn, *await SAMPLES[name](rig))
+    await rig.drain(rig.runner(JOBS[name]))
+    statuses = await rig.statuses(ids)
+    assert set(statuses) <= {"succeeded", "rejected"}
+    assert "succeeded" in statuses
+    assert await violations(rig.conn) == {}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+async def test_a_job_that_runs_twice_has_one_effect(rig: Rig, name: str):
+    ids = await submit(rig.conn, *await SAMPLES[name](rig))
+    await rig.drain(rig.runner(JOBS[name]))
+    before = await contents(rig.conn)
+    await rig.conn.execute(
+        "INSERT INTO pending (id, job, aggregate) SELECT id, job, aggregate FROM commands WHERE id = ANY ($1)", ids
+    )
+    await rig.drain(rig.runner(JOBS[name]))
+    assert await contents(rig.conn) == before
+
+
+@pytest.mark.parametrize("name", BATCHES)
+async def test_a_job_run_again_without_the_memory_of_it_leaves_what_it_did(rig: Rig, name: str):
+    """Even with its outcomes gone, a second run is refused by keys and states, not by luck."""
+    ids = await submit(rig.conn, *await SAMPLES[name](rig))
+    await rig.drain(rig.runner(JOBS[name]))
+    journal = frozenset({"outcomes", "pending", "parked", "commands"})
+    before = await contents(rig.conn, but=journal)
+    await rig.conn.execute("DELETE FROM outcomes WHERE id = ANY ($1)", ids)
+    await rig.conn.execute(
+        "INSERT INTO pending (id, job, aggregate) SELECT id, job, aggregate FROM commands WHERE id = ANY ($1)", ids
+    )
+    await rig.drain(rig.runner(JOBS[name]))
+    assert await contents(rig.conn, but=journal) == before
+
+
+@pytest.mark.parametrize("name", BATCHES)
+async def test_duplicates_inside_a_batch_break_no_invariant(rig: Rig, name: str):
+    samples = await SAMPLES[name](rig)
+    ids = await submit(rig.conn, *samples, *samples, *samples)
+    reports = await rig.drain(rig.runner(JOBS[name]))
+    assert "pending" not in await rig.statuses(ids)
+    assert "failed" not in await rig.statuses(ids)
+    assert sum(report.claimed for report in reports) >= len(ids)
+    assert await violations(rig.conn) == {}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+async def test_a_crash_after_the_writes_leaves_everything_as_before_and_the_next_run_succeeds(rig: Rig, name: str):
+    job = JOBS[name]
+    ids = await submit(rig.conn, *await SAMPLES[name](rig))
+    before = await contents(rig.conn)
+    crashed = []
+
+    async def write_and_lose_the_connection(batch: Batch[Any]) -> Any:
+        outcomes = await job.run(batch)
+        pid = await batch.conn.fetchval("SELECT pg_backend_pid()")
+        await rig.conn.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        crashed.append(len(outcomes))
+        return outcomes
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
+        await rig.run(rig.runner(msgspec.structs.replace(job, run=write_and_lose_the_connection)))
+    assert crashed
+    assert await contents(rig.conn) == before, "a rollback leaves nothing behind, no attempt counted"
+    await rig.drain(rig.runner(job))
+    assert set(await rig.statuses(ids)) <= {"succeeded", "rejected"}
+    assert await violations(rig.conn) == {}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", BATCHES)
+async def test_the_order_of_independent_commands_changes_no_outcome(rig: Rig, name: str, seed: int):
+    job = JOBS[name]
+    in_order = await submit(rig.conn, *await SAMPLES[name](rig))
+    await rig.drain(rig.runner(job))
+    chance = random.Random(seed)
+
+    async def run_shuffled(batch: Batch[Any]) -> Any:
+        order = list(range(len(batch.commands)))
+        chance.shuffle(order)
+        shuffled: Batch[Any] = Batch(
+            batch.conn,
+            [batch.commands[n] for n in order],
+            now=batch.now,
+            limits=batch.limits,
+            lock_first=batch.lock_first,
+            new_id=batch.new_id,
+        )
+        shuffled.follow_ups = batch.follow_ups
+        outcomes = await job.run(shuffled)
+        return [outcomes[order.index(n)] for n in range(len(order))]
+
+    shuffled = await submit(rig.conn, *await SAMPLES[name](rig))
+    await rig.drain(rig.runner(msgspec.structs.replace(job, run=run_shuffled)))
+    assert await results(rig, shuffled) == await results(rig, in_order)
+    assert await violations(rig.conn) == {}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+async def test_two_workers_at_once_do_what_one_does(rig: Rig, name: str):
+    job = msgspec.structs.replace(JOBS[name], commands_max=2)
+    samples = await SAMPLES[name](rig)
+    ids = await submit(rig.conn, *samples, *samples)
+
+    async def ended() -> bool:
+        await asyncio.gather(rig.drain(rig.runner(job)), rig.drain(rig.runner(job)))
+        return "pending" not in await rig.statuses(ids)
+
+    # Those put off for an earlier one of the same thing come due a little later.
+    await until(ended)
+    assert "failed" not in await rig.statuses(ids)
+    assert await violations(rig.conn) == {}

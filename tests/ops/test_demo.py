@@ -1,0 +1,123 @@
+"""The demo: its figures add up, and each thing it must never show makes it fail."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from msgspec.structs import replace
+
+from domain.journal.model import SYSTEM
+from infra.clock import new_id
+from ops.demo import DUPLICATES, UNITS, Milliseconds, Result, demo
+from ops.output import Output
+from ops.sale import Size, draw_up
+from tests.builders import write_offers
+
+SMALL = Size(rush=240, late=30, scarce_units=40, buyers=60, succeeded_min=100)
+GOOD = Result(
+    orders_submitted=2_600,
+    succeeded=1_600,
+    rejected=1_000,
+    failed=0,
+    units_available=10_000,
+    units_sold=4_000,
+    oversold=0,
+    duplicates=0,
+    audit_violations=0,
+    orders_per_second=1_000.0,
+    outcome_ms=Milliseconds(10, 20),
+    repeats=900,
+    repeats_astray=0,
+    cancelled=90,
+    cancelled_in_part=110,
+    succeeded_min=1_000,
+)
+
+
+def test_numbers_of_a_small_sale_add_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    # Migrating names its database in the environment: it must not stay there for other tests.
+    monkeypatch.setenv("DATABASE_URL", "")
+    result = demo(Output(json=True), SMALL)
+    assert result.good
+    assert result.orders_submitted == SMALL.rush + SMALL.late
+    assert result.succeeded + result.rejected + result.failed == result.orders_submitted
+    assert result.rejected > 20
+    assert 0 < result.units_sold < result.units_available
+    assert (result.oversold, result.duplicates, result.audit_violations, result.failed) == (0, 0, 0, 0)
+    sale = draw_up(SMALL, 1)
+    wishes = [*sale.rush, *sale.late]
+    assert result.repeats == sum(wish.copies - 1 + wish.resent for wish in wishes) > 0
+    assert result.cancelled > 0
+    assert result.cancelled_in_part > 0
+    assert 0 < result.outcome_ms.p50 <= result.outcome_ms.p99
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "Nothing was oversold, doubled or lost." in told.err
+
+
+def test_sale_is_the_same_each_time():
+    assert draw_up(SMALL, 7) == draw_up(SMALL, 7)
+
+
+def test_full_sale_is_oversubscribed_and_large():
+    sale = draw_up(Size(), 1)
+    scarce = {offer.variant_id for offer in sale.scarce}
+    asked = sum(wish.order.lines[0].variant_id in scarce for wish in sale.rush)
+    assert len(sale.rush) + len(sale.late) >= 2_000
+    assert asked >= 3 * sum(offer.units for offer in sale.scarce)
+    assert len(sale.rush) - asked > Size().succeeded_min
+    assert sum(len({line.seller_id for line in wish.order.lines}) > 1 for wish in sale.rush) > 100
+
+
+@pytest.mark.parametrize("figure", ["failed", "oversold", "duplicates", "audit_violations", "repeats_astray"])
+def test_one_of_what_must_not_be_is_a_failure(figure: str):
+    assert GOOD.good
+    assert not replace(GOOD, **{figure: 1}).good
+    assert not replace(GOOD, succeeded=999).good
+
+
+async def _order(conn: Any, offer: Any, *, key: str, principal: Any, units: int) -> None:
+    """An order as it would stand there if nothing had kept it from being written."""
+    order = new_id()
+    await conn.execute(
+        "INSERT INTO commands (id, job, principal, payload, correlation) VALUES ($1, 'place_orders', $2, '{}', $3)",
+        order,
+        principal,
+        key,
+    )
+    await conn.execute(
+        "INSERT INTO orders (id, number, buyer, currency, placed_at, expires_at)"
+        " VALUES ($1, $2, $3, 'USD', now(), now() + interval '1 hour')",
+        order,
+        order.int >> 80,
+        principal,
+    )
+    await conn.execute("INSERT INTO seller_orders VALUES ($1, $2, 0)", order, offer.seller_id)
+    await conn.execute(
+        "INSERT INTO order_lines VALUES ($1, 0, $2, $3, 'sku', 'title', NULL, '{}', $4, 100, 100 * $4)",
+        order,
+        offer.seller_id,
+        offer.variant_id,
+        units,
+    )
+
+
+@pytest.mark.anyio
+async def test_second_order_of_a_key_is_a_duplicate(conn: Any):
+    (offer,) = await write_offers(conn)
+    buyer, other = uuid4(), uuid4()
+    await _order(conn, offer, key="once", principal=buyer, units=1)
+    await _order(conn, offer, key="once", principal=other, units=1)
+    assert await conn.fetchval(DUPLICATES) == 0
+    await _order(conn, offer, key="once", principal=buyer, units=1)
+    assert await conn.fetchval(DUPLICATES) == 1
+
+
+@pytest.mark.anyio
+async def test_units_beyond_those_received_are_oversold_offer_by_offer(conn: Any):
+    few, many = await write_offers(conn, offers=2, units=10)
+    await _order(conn, few, key="a", principal=SYSTEM, units=10)
+    assert dict(await conn.fetchrow(UNITS)) == {"available": 20, "sold": 10, "oversold": 0}
+    await _order(conn, few, key="b", principal=SYSTEM, units=3)
+    await _order(conn, many, key="c", principal=SYSTEM, units=1)
+    assert dict(await conn.fetchrow(UNITS)) == {"available": 20, "sold": 14, "oversold": 3}

@@ -1,0 +1,108 @@
+"""A database after some trade: orders placed, refused, cancelled, expired; a command parked, one still queued."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+import jobs
+from domain.catalog.model import NewOffer, NewSeller, PriceChange
+from domain.catalog.sql import change_prices
+from domain.inventory.model import ExpireReservations
+from domain.journal.keys import digest
+from domain.journal.model import SYSTEM, Command, NewCommand
+from domain.journal.sql import insert_commands
+from domain.limits import Limits
+from domain.orders.model import CancelOrder, OrderLine, PlaceOrder
+from infra import postgres
+from infra.clock import new_id
+from ops.catalog import write_catalog
+from tests.builders import new, offer, place, submit
+from workers.batches import BatchRunner, Cursor
+
+
+class Trade(Struct, frozen=True):
+    """The ids of what happened."""
+
+    offers: list[NewOffer]
+    placed: UUID
+    cancelled: UUID
+    partly_cancelled: UUID
+    expired: UUID
+    rejected: UUID
+    parked: UUID
+    queued: UUID
+    sweep: UUID
+    cancelling: UUID
+    """The command that cancelled the order whole."""
+
+
+async def run_all(conn: Any, database_url: str, *names: str, limits: Limits | None = None) -> None:
+    """Run the due commands of jobs, in this process."""
+    async with asyncpg.create_pool(database_url, min_size=0, max_size=1) as control:
+        for name in names:
+            runner = BatchRunner(
+                jobs.load()[name],
+                limits=limits or Limits(),
+                commands_max=500,
+                rows_max=8_000,
+                attempts_max=3,
+                worker=new_id(),
+                control=control,
+            )
+            cursor = Cursor()
+            while (await runner.run(conn, cursor)).claimed:
+                pass
+
+
+def _keyed(command: Command, key: str) -> NewCommand:
+    made = new(command)
+    return msgspec.structs.replace(made, key_hash=digest(key.encode()), fingerprint=digest(made.payload.encode()))
+
+
+def _lines(*lines: tuple[NewOffer, int]) -> PlaceOrder:
+    return PlaceOrder("USD", tuple(OrderLine(o.variant_id, o.seller_id, quantity) for o, quantity in lines))
+
+
+async def trade(conn: Any, database_url: str) -> Trade:
+    """Trade a little on an empty database."""
+    sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
+    offers = [
+        offer(sellers[0], units=10, price=700),
+        offer(sellers[1], units=20, price=1200),
+        offer(sellers[0], units=30, price=50),
+    ]
+    await write_catalog(conn, sellers, offers, actor=SYSTEM, reason="test")
+    async with postgres.transaction(conn):
+        await change_prices(conn, [PriceChange(offers[2].variant_id, offers[2].seller_id, 55)], actor=SYSTEM)
+    a, b, c = offers
+    buyer = uuid4()
+    (expired,) = await submit(conn, place(b), principal=buyer)
+    # A hold of no time at all is due at once.
+    await run_all(conn, database_url, "place_orders", limits=Limits(reservation_seconds=0))
+    (sweep,) = await submit(conn, ExpireReservations(), principal=SYSTEM)
+    await run_all(conn, database_url, "expire_reservations")
+    orders = [_keyed(command, f"key-{n}") for n, command in enumerate((_lines((a, 2), (b, 1)), _lines((a, 1))))]
+    await insert_commands(conn, orders)
+    placed, cancelled = (made.id for made in orders)
+    partly, rejected = await submit(conn, _lines((b, 2), (c, 3)), place(a, quantity=100), principal=buyer)
+    broken = msgspec.structs.replace(new(place(a)), payload='{"currency": 5}')
+    await insert_commands(conn, [broken])
+    await run_all(conn, database_url, "place_orders")
+    cancelling, _ = await submit(conn, CancelOrder(cancelled), CancelOrder(partly, lines=(0,)), principal=buyer)
+    await run_all(conn, database_url, "cancel_orders")
+    (queued,) = await submit(conn, place(c), principal=buyer)
+    return Trade(
+        offers=offers,
+        placed=placed,
+        cancelled=cancelled,
+        partly_cancelled=partly,
+        expired=expired,
+        rejected=rejected,
+        parked=broken.id,
+        queued=queued,
+        sweep=sweep,
+        cancelling=cancelling,
+    )

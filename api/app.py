@@ -12,7 +12,6 @@ from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import jobs, operation, orders
@@ -28,6 +27,7 @@ from infra.process import die_with_parent
 from infra.settings import Settings
 
 log = telemetry.logger()
+ROUTERS = (orders.router, jobs.router, operation.router)
 BACKLOG_LOOK_SECONDS = 0.5
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 _BACKLOG = """
@@ -93,7 +93,7 @@ async def docs(request: Request[Any, Any, Any]) -> Response[str]:
 def _description(app: Litestar) -> bytes:
     state: Any = app.state
     if "description" not in state:
-        state["description"] = describe(app)
+        state["description"] = describe(ROUTERS)
     description: bytes = state["description"]
     return description
 
@@ -148,7 +148,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
 def create(settings: Settings) -> Litestar:
     """Build the app."""
     return Litestar(
-        route_handlers=[orders.router, jobs.router, operation.router, schema, docs],
+        route_handlers=[*ROUTERS, schema, docs],
         lifespan=[lifespan],
         state=State({"edge": Edge(settings)}),
         exception_handlers={
@@ -156,9 +156,7 @@ def create(settings: Settings) -> Litestar:
             HTTPException: on_http_exception,
             Exception: on_exception,
         },
-        openapi_config=OpenAPIConfig(
-            title="Ordermill", version="0.1.0", path="/openapi", render_plugins=[], use_handler_docstrings=True
-        ),
+        openapi_config=None,
         request_max_body_size=settings.body_bytes_max,
         logging_config=None,
     )

@@ -77,6 +77,7 @@ def decode(body: bytes, kind: type[T], *, content_type: str, limits: Limits) -> 
     # body is read and written again.
     if (
         b"\\" in body
+        or len(body) > limits.string_length_max
         or body.count(b"{") + body.count(b"[") > limits.json_depth_max
         or body.count(b'"') != msgspec.json.encode(msgspec.json.decode(body)).count(b'"')
     ):
@@ -109,7 +110,7 @@ class _Object(list[tuple[str, Any]]):
 
 
 def _look_closely(body: bytes, limits: Limits) -> None:
-    """Walk an unusual body for what its type alone can't refuse: depth, NUL characters, names that stand twice."""
+    """Walk an unusual body for what its type alone can't refuse: depth, long strings, NUL, names twice."""
     try:
         value = json.loads(body, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
@@ -120,6 +121,8 @@ def _look_closely(body: bytes, limits: Limits) -> None:
         if isinstance(item, str):
             if "\0" in item:
                 raise _refuse_at(path, "a string holds the character U+0000")
+            if len(item) > limits.string_length_max:
+                raise _refuse_at(path, f"at most {limits.string_length_max} characters")
         elif isinstance(item, list):
             if depth > limits.json_depth_max:
                 raise _refuse_at(path, f"nested deeper than {limits.json_depth_max} levels")

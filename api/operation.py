@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from api.context import Edge, edge_of, encode, require
-from api.openapi import PROBLEMS
+from api.openapi import ANYONE, PROBLEMS
 from api.problems import refuse
 from api.submission import JobView, submit
 from domain.commands import SWEEPS, jobs_by_lane
@@ -186,6 +186,7 @@ async def submit_sweep(request: Request[Any, Any, Any], job: str) -> ASGIRespons
 @get(
     "/health/live",
     operation_id="health_live",
+    opt={ANYONE: True},
     summary="Is this process alive?",
     responses={200: ResponseSpec(Health, generate_examples=False)},
 )
@@ -220,6 +221,7 @@ async def _dependencies(edge: Edge) -> Dependencies:
 @get(
     "/health/ready",
     operation_id="health_ready",
+    opt={ANYONE: True},
     summary="Can this process accept commands?",
     responses={
         200: ResponseSpec(Health, generate_examples=False),
@@ -236,6 +238,7 @@ async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get(
     "/health/dependencies",
     operation_id="health_dependencies",
+    opt={ANYONE: True},
     summary="What do we need, and does it answer?",
     responses={
         200: ResponseSpec(Dependencies, generate_examples=False),

@@ -108,7 +108,9 @@ class Waiters:
         look_at = loop.time() + LOOK_SECONDS
         while True:
             try:
-                await asyncio.wait_for(self._wake.wait(), timeout=max(look_at - loop.time(), 0.001))
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the wake-up.
+                async with asyncio.timeout(max(look_at - loop.time(), 0.001)):
+                    await self._wake.wait()
             except TimeoutError:
                 self._noticed.update(self._waiting)
             if loop.time() >= look_at:

@@ -1,15 +1,18 @@
 """What must be true of the data at every moment, as named, set-based SQL.
 
-Invariant: the audit never disturbs traffic and never reports what traffic does. Each check is one statement, so it
-sees one snapshot, and every batch commits all it does at once; so the statements hold while orders pour in. Each
-runs in a read-only transaction of its own that ends within the limit every transaction has.
+Invariant: the audit never disturbs traffic and never reports what traffic does. Each check looks at a thing with one
+statement, so with one snapshot, and every batch commits all it does at once; so the statements hold while orders
+pour in. Each runs in a read-only transaction of its own, and what is about orders takes a slice of them at a time,
+so that none outlives the limit every transaction has.
 
 Constraints say what one row or one key can say; what is here spans tables. The journal is kept for a while only, so
 what is compared with it is compared from its first remaining command on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -21,7 +24,7 @@ CHECK_SECONDS_MAX = 9
 _BEGIN = (
     "BEGIN TRANSACTION READ ONLY; SET LOCAL transaction_timeout = '10s';"
     f" SET LOCAL statement_timeout = '{CHECK_SECONDS_MAX}s'; SET LOCAL lock_timeout = '3s';"
-    " SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+    " SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan"
 )
 
 _COUNT = """
@@ -29,6 +32,23 @@ WITH bad AS MATERIALIZED ({query})
 SELECT (SELECT count(*) FROM bad) AS violations,
        ARRAY(SELECT key FROM bad ORDER BY key LIMIT {sample}) AS sample
 """
+
+
+_SLICE_ORDERS = 50_000
+_LAST_ID = UUID(int=2**128 - 1)
+_BOUNDS = f"""
+SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM orders) numbered
+WHERE n % {_SLICE_ORDERS} = 0 ORDER BY id
+"""
+
+
+def _in(column: str) -> str:
+    """The slice of ids that a statement is about.
+
+    An order's rows are found by its id, its reservations' ids follow its own, and so does what is compared with
+    them: a slice of ids holds orders whole. The bounds stand at every table, for the planner takes them from none.
+    """
+    return f"{column} >= $1 AND {column} < $2"
 
 
 class Check(Struct, frozen=True):
@@ -84,9 +104,9 @@ WHERE coalesce(r.taken, 0) > coalesce(m.received, 0) + coalesce(k.backorder_limi
    OR k.on_hand + k.backorder_limit < k.reserved
 """
 
-_RESERVATIONS_MATCH_MOVEMENTS = """
+_RESERVATIONS_MATCH_MOVEMENTS = f"""
 SELECT coalesce(r.id, m.cause_id)::text AS key
-FROM reservations r
+FROM (SELECT * FROM reservations WHERE {_in("id")}) r
 FULL JOIN (
     SELECT cause_id,
            count(*) FILTER (WHERE kind = 'reserved') AS begun,
@@ -96,7 +116,8 @@ FULL JOIN (
            sum(reserved_delta) AS units_left,
            count(DISTINCT (variant_id, seller_id, location)) AS offers,
            min(variant_id::text) AS variant_id, min(seller_id::text) AS seller_id, min(location) AS location
-    FROM movements WHERE kind IN ('reserved', 'released', 'expired', 'sold') GROUP BY cause_id
+    FROM movements
+    WHERE kind IN ('reserved', 'released', 'expired', 'sold') AND {_in("cause_id")} GROUP BY cause_id
 ) m ON m.cause_id = r.id
 WHERE r.id IS NULL OR m.cause_id IS NULL
    OR m.begun <> 1 OR m.units <> r.quantity
@@ -135,11 +156,11 @@ SELECT coalesce(c.id, o.id)::text AS key
 FROM (
     SELECT c.id, c.principal, x.status, x.result ->> 'order_id' AS order_id,
            (x.result -> 'total' ->> 'amount')::bigint AS total_minor
-    FROM commands c LEFT JOIN outcomes x ON x.id = c.id
-    WHERE c.job = 'place_orders'
+    FROM commands c LEFT JOIN outcomes x ON x.id = c.id AND {_in("x.id")}
+    WHERE c.job = 'place_orders' AND {_in("c.id")}
 ) c
-FULL JOIN orders o ON o.id = c.id
-LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1
+FULL JOIN (SELECT * FROM orders WHERE {_in("id")}) o ON o.id = c.id
+LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1 AND {_in("p.order_id")}
 WHERE (c.id IS NULL AND o.id >= {_FIRST_COMMAND})
    OR (c.id IS NOT NULL AND coalesce(c.status = 'succeeded', false) <> (o.id IS NOT NULL))
    OR (c.id IS NOT NULL AND o.id IS NOT NULL
@@ -165,30 +186,30 @@ WHERE l.command_id IS NULL
 
 # --- Orders -----------------------------------------------------------------------------------------------------
 
-_PRICE_VERSIONS_ADD_UP = """
+_PRICE_VERSIONS_ADD_UP = f"""
 SELECT coalesce(o.id, p.order_id)::text AS key
-FROM orders o
+FROM (SELECT id FROM orders WHERE {_in("id")}) o
 FULL JOIN (
     SELECT order_id, count(*) AS versions, max(version) AS last,
            bool_and(total_minor = coalesce((SELECT sum(a) FROM unnest(amounts_minor) AS a), 0)) AS add_up
-    FROM price_versions GROUP BY order_id
+    FROM price_versions WHERE {_in("order_id")} GROUP BY order_id
 ) p ON p.order_id = o.id
 WHERE o.id IS NULL OR p.order_id IS NULL OR p.versions <> p.last OR NOT p.add_up
 """
 
-_FIRST_PRICE_VERSION_IS_THE_LINES = """
+_FIRST_PRICE_VERSION_IS_THE_LINES = f"""
 SELECT coalesce(p.order_id, l.order_id)::text AS key
 FROM (
     SELECT v.order_id, u.line_no, u.amount
     FROM price_versions v CROSS JOIN LATERAL unnest(v.lines, v.amounts_minor) AS u (line_no, amount)
-    WHERE v.version = 1
+    WHERE v.version = 1 AND {_in("v.order_id")}
 ) p
-FULL JOIN order_lines l ON l.order_id = p.order_id AND l.line_no = p.line_no
+FULL JOIN (SELECT * FROM order_lines WHERE {_in("order_id")}) l ON l.order_id = p.order_id AND l.line_no = p.line_no
 WHERE p.order_id IS NULL OR l.order_id IS NULL OR p.amount <> l.total_minor
 GROUP BY 1
 """
 
-_LAST_PRICE_VERSION_IS_THE_OPEN_LINES = """
+_LAST_PRICE_VERSION_IS_THE_OPEN_LINES = f"""
 SELECT o.id::text AS key
 FROM orders o
 LEFT JOIN LATERAL (
@@ -198,87 +219,95 @@ LEFT JOIN LATERAL (
 LEFT JOIN (
     SELECT l.order_id, array_agg(l.line_no ORDER BY l.line_no) AS lines
     FROM order_lines l LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
-    WHERE c.order_id IS NULL GROUP BY l.order_id
+    WHERE c.order_id IS NULL AND {_in("l.order_id")} GROUP BY l.order_id
 ) w ON w.order_id = o.id
-WHERE ARRAY(SELECT n FROM unnest(p.lines) AS n ORDER BY n) IS DISTINCT FROM coalesce(w.lines, '{}')
+WHERE {_in("o.id")}
+  AND ARRAY(SELECT n FROM unnest(p.lines) AS n ORDER BY n) IS DISTINCT FROM coalesce(w.lines, '{{}}')
 """
 
-_SELLER_ORDERS_MATCH_LINES = """
+_SELLER_ORDERS_MATCH_LINES = f"""
 SELECT coalesce(o.id, s.order_id, l.order_id)::text AS key
 FROM (
     SELECT order_id, seller_id, bool_and(c.line_no IS NOT NULL) AS all_cancelled
     FROM order_lines l LEFT JOIN cancelled_lines c USING (order_id, line_no)
-    GROUP BY order_id, seller_id
+    WHERE {_in("l.order_id")} GROUP BY order_id, seller_id
 ) l
-FULL JOIN seller_orders s ON s.order_id = l.order_id AND s.seller_id = l.seller_id
-FULL JOIN orders o ON o.id = s.order_id
+FULL JOIN (SELECT * FROM seller_orders WHERE {_in("order_id")}) s
+  ON s.order_id = l.order_id AND s.seller_id = l.seller_id
+FULL JOIN (SELECT id FROM orders WHERE {_in("id")}) o ON o.id = s.order_id
 WHERE o.id IS NULL OR s.order_id IS NULL OR l.order_id IS NULL
    OR (s.fulfilment = 'cancelled') <> l.all_cancelled
 GROUP BY 1
 """
 
-_PLACED_EVENTS_MATCH_ORDERS = """
+_PLACED_EVENTS_MATCH_ORDERS = f"""
 SELECT coalesce(o.id, e.stream)::text AS key
 FROM (
     SELECT o.id, o.buyer, o.currency, p.total_minor, l.lines
     FROM orders o
-    LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1
+    LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1 AND {_in("p.order_id")}
     LEFT JOIN (
         SELECT order_id, jsonb_agg(jsonb_build_object(
             'line_no', line_no, 'variant_id', variant_id, 'seller_id', seller_id, 'sku', sku, 'quantity', quantity,
             'unit_price_minor', unit_price_minor, 'total_minor', total_minor) ORDER BY line_no) AS lines
-        FROM order_lines GROUP BY order_id
+        FROM order_lines WHERE {_in("order_id")} GROUP BY order_id
     ) l ON l.order_id = o.id
+    WHERE {_in("o.id")}
 ) o
-FULL JOIN (SELECT stream, version, data FROM events WHERE type = 'order.placed') e ON e.stream = o.id
+FULL JOIN (SELECT stream, version, data FROM events WHERE type = 'order.placed' AND {_in("stream")}) e
+  ON e.stream = o.id
 WHERE o.id IS NULL OR e.stream IS NULL OR e.version <> 1
    OR e.data ->> 'buyer' <> o.buyer::text OR e.data ->> 'currency' <> o.currency
    OR (e.data ->> 'total_minor')::bigint IS DISTINCT FROM o.total_minor
    OR e.data -> 'lines' IS DISTINCT FROM o.lines
 """
 
-_CANCELLED_LINES_MATCH_EVENTS = """
+_CANCELLED_LINES_MATCH_EVENTS = f"""
 SELECT coalesce(c.order_id, e.stream)::text AS key
-FROM cancelled_lines c
+FROM (SELECT * FROM cancelled_lines WHERE {_in("order_id")}) c
 FULL JOIN (
     SELECT e.stream, n::smallint AS line_no, count(*) AS times
     FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.data -> 'lines') AS n
-    WHERE e.type IN ('order.cancelled', 'order.lines_cancelled')
+    WHERE e.type IN ('order.cancelled', 'order.lines_cancelled') AND {_in("e.stream")}
     GROUP BY e.stream, n
 ) e ON e.stream = c.order_id AND e.line_no = c.line_no
 WHERE c.order_id IS NULL OR e.stream IS NULL OR e.times <> 1
 GROUP BY 1
 """
 
-_EXPIRED_ORDERS_MATCH_EVENTS = """
+_EXPIRED_ORDERS_MATCH_EVENTS = f"""
 SELECT coalesce(o.id, e.stream)::text AS key
-FROM (SELECT id, expired_at FROM orders WHERE expired_at IS NOT NULL) o
-FULL JOIN (SELECT stream, count(*) AS times FROM events WHERE type = 'order.expired' GROUP BY stream) e
-  ON e.stream = o.id
+FROM (SELECT id FROM orders WHERE expired_at IS NOT NULL AND {_in("id")}) o
+FULL JOIN (
+    SELECT stream, count(*) AS times FROM events WHERE type = 'order.expired' AND {_in("stream")} GROUP BY stream
+) e ON e.stream = o.id
 WHERE o.id IS NULL OR e.stream IS NULL OR e.times <> 1
 """
 
-_ORDER_VERSION_IS_LAST_EVENT = """
+_ORDER_VERSION_IS_LAST_EVENT = f"""
 SELECT o.id::text AS key
 FROM orders o
-LEFT JOIN (SELECT stream, max(version) AS last, count(*) AS events FROM events GROUP BY stream) e ON e.stream = o.id
-WHERE o.version IS DISTINCT FROM e.last OR e.events IS DISTINCT FROM o.version
+LEFT JOIN (
+    SELECT stream, max(version) AS last, count(*) AS events FROM events WHERE {_in("stream")} GROUP BY stream
+) e ON e.stream = o.id
+WHERE {_in("o.id")} AND (o.version IS DISTINCT FROM e.last OR e.events IS DISTINCT FROM o.version)
 """
 
 # Holds that are due may be taken back for another order a moment before their own order expires.
 _OPEN_LINES_ARE_HELD = f"""
 SELECT l.order_id::text AS key
 FROM order_lines l
-JOIN orders o ON o.id = l.order_id
+JOIN orders o ON o.id = l.order_id AND {_in("o.id")}
 LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
-LEFT JOIN reservations r
+LEFT JOIN (SELECT * FROM reservations WHERE {_in("id")}) r
   ON r.id = (left(l.order_id::text, 33) || lpad(to_hex({ids.Kind.RESERVATION << 10} + l.line_no), 3, '0'))::uuid
-WHERE r.id IS NULL
-   OR r.order_id IS DISTINCT FROM l.order_id OR r.owner <> o.buyer OR r.quantity <> l.quantity
-   OR (r.variant_id, r.seller_id) <> (l.variant_id, l.seller_id)
-   OR (c.order_id IS NULL AND o.expired_at IS NULL
-       AND r.status NOT IN ('active', 'confirmed')
-       AND NOT (r.status = 'expired' AND o.expires_at <= now()))
+WHERE {_in("l.order_id")} AND (
+    r.id IS NULL
+    OR r.order_id IS DISTINCT FROM l.order_id OR r.owner <> o.buyer OR r.quantity <> l.quantity
+    OR (r.variant_id, r.seller_id) <> (l.variant_id, l.seller_id)
+    OR (c.order_id IS NULL AND o.expired_at IS NULL
+        AND r.status NOT IN ('active', 'confirmed')
+        AND NOT (r.status = 'expired' AND o.expires_at <= now())))
 GROUP BY 1
 """
 
@@ -331,14 +360,27 @@ INVARIANTS: Mapping[str, str] = {
 
 
 async def run_check(conn: Connection, name: str) -> Check:
-    """Run one invariant in a short, read-only transaction of its own."""
+    """Run one invariant, in slices of orders where it is about orders, each in a short read-only transaction."""
+    query = _COUNT.format(query=INVARIANTS[name], sample=SAMPLE_MAX)
+    if "$1" not in query:
+        (row,) = await _look(conn, query)
+        return Check(name=name, violations=row["violations"], sample=list(row["sample"]))
+    bounds = [UUID(int=0), *(row["id"] for row in await _look(conn, _BOUNDS)), _LAST_ID]
+    violations, sample = 0, []
+    for lower, upper in pairwise(bounds):
+        (row,) = await _look(conn, query, lower, upper)
+        violations += row["violations"]
+        sample += row["sample"]
+    return Check(name=name, violations=violations, sample=sample[:SAMPLE_MAX])
+
+
+async def _look(conn: Connection, query: str, *args: object) -> Sequence[Any]:
     await conn.execute(_BEGIN)
     try:
-        row: Any = await conn.fetchrow(_COUNT.format(query=INVARIANTS[name], sample=SAMPLE_MAX))
+        return await conn.fetch(query, *args)
     finally:
         # Nothing was written: undoing is the same as committing, and works after a failure too.
         await conn.execute("ROLLBACK")
-    return Check(name=name, violations=row["violations"], sample=list(row["sample"]))
 
 
 async def run_audit(conn: Connection) -> Audit:

@@ -46,6 +46,9 @@ def classify(error: BaseException) -> Failure:
         # 25P03/25P04: idle-in-transaction and transaction time-outs.
         if state[:2] in _INFRASTRUCTURE_CLASSES or state in {"25P03", "25P04"}:
             return Failure.INFRASTRUCTURE
+        # A CHECK that names no constraint is a row without a partition: nobody made the day, the data is fine.
+        if state == "23514" and not getattr(error, "constraint_name", None):
+            return Failure.INFRASTRUCTURE
         return Failure.DATA
     if isinstance(error, asyncpg.InternalClientError | asyncpg.InterfaceError):
         # asyncpg says so both of a value it can't encode and of a connection that is closed.

@@ -9,7 +9,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGKILL
 
@@ -37,6 +38,8 @@ class Fleet:
 
     ``env`` holds the settings (``DATABASE_URL``, ``REDIS_URL``, ``SECRET_KEY`` and what differs from the defaults);
     the rest of the environment is this process's. The supervisor stops them; they die with this process.
+
+    What is started inside :meth:`together` comes up side by side.
     """
 
     def __init__(self, supervisor: Supervisor, *, logs: Path, env: Mapping[str, str]) -> None:
@@ -45,6 +48,7 @@ class Fleet:
         self.env = {**os.environ, **env}
         # Each process is a child of this one, whatever this one is a child of: the supervisor ties them together.
         self.env.pop("ORDERMILL_PARENT", None)
+        self._waits: list[Callable[[], None]] | None = None
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def web(self, name: str = "web", *, port: int | None = None, **env: str) -> str:
@@ -55,7 +59,7 @@ class Fleet:
         host = {**self.env, **env}.get("HTTP_HOST", "")
         if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - read, not bound: listening everywhere, it answers here
             host = "127.0.0.1"
-        self._wait_for_port(name, host, port)
+        self._now_or_together(lambda: self._wait_for_port(name, host, port))
         return f"http://{host}:{port}"
 
     def worker(self, name: str = "worker", *, lanes: str = CORE_LANES, **env: str) -> None:
@@ -80,7 +84,25 @@ class Fleet:
                 stop_seconds=STOP_SECONDS,
             )
         )
-        self._wait_for_log(name, ready, since)
+        self._now_or_together(lambda: self._wait_for_log(name, ready, since))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Only begin what is started in the body, and wait for all of it at the end; raises StackError."""
+        waits: list[Callable[[], None]] = []
+        self._waits = waits
+        try:
+            yield
+        finally:
+            self._waits = None
+        for wait in waits:
+            wait()
+
+    def _now_or_together(self, wait: Callable[[], None]) -> None:
+        if self._waits is None:
+            wait()
+        else:
+            self._waits.append(wait)
 
     def kill(self, name: str) -> None:
         """SIGKILL a process; the supervisor starts it again."""

@@ -44,7 +44,8 @@ def _database_url(stack: EmbeddedStack, name: str) -> str:
 
 
 async def _admin(stack: EmbeddedStack, *statements: str) -> None:
-    connection = await asyncpg.connect(_database_url(stack, "postgres"))
+    # As the superuser: only it may end an autovacuum worker that is in a database to be dropped or copied.
+    connection = await asyncpg.connect(_database_url(stack, "postgres"), user="postgres")
     try:
         for statement in statements:
             await connection.execute(statement)
@@ -56,7 +57,7 @@ async def _admin(stack: EmbeddedStack, *statements: str) -> None:
 def template(stack: EmbeddedStack) -> str:
     """A migrated database that each test copies."""
     name = "ordermill_template"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name}"))
+    asyncio.run(_admin(stack, f"CREATE DATABASE {name} OWNER ordermill"))
     asyncio.run(migrate(_database_url(stack, name)))
     return name
 
@@ -65,7 +66,7 @@ def template(stack: EmbeddedStack) -> str:
 def database_url(stack: EmbeddedStack, template: str) -> Iterator[str]:
     """A fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+    asyncio.run(_admin(stack, f"CREATE DATABASE {name} OWNER ordermill TEMPLATE {template} STRATEGY file_copy"))
     yield _database_url(stack, name)
     asyncio.run(_admin(stack, f"DROP DATABASE {name} WITH (FORCE)"))
 

@@ -70,9 +70,7 @@ async def _flow(stage: Stage, scene: Scene, *, hot: bool) -> Scenario:
 
 async def start_as_in_production(scene: Scene) -> str:
     """Start one api, one core worker and the scheduler; return the api's base URL."""
-    base_url = await scene.start_web()
-    await scene.start_workers()
-    await scene.start_scheduler()
+    base_url, _, _ = await asyncio.gather(scene.start_web(), scene.start_workers(), scene.start_scheduler())
     return base_url
 
 

@@ -102,9 +102,9 @@ class Machine(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True, omit_defaults=True):
-    """The whole run, as ``--json`` prints it."""
+    """The whole run, as ``--json`` prints it; ``limit`` is left out when it wasn't run."""
 
-    scenarios: dict[str, Scenario] = field(default_factory=dict)
+    machine: Machine
+    scenarios: dict[str, Scenario]
+    ratios: dict[str, float]
     limit: Limit | None = None
-    ratios: dict[str, float] = field(default_factory=dict)
-    machine: Machine | None = None

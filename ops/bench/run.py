@@ -44,8 +44,7 @@ class Run(Struct, frozen=True):
 
 async def run(names: Sequence[str], sizes: Sizes, starts: Callable[[str], None]) -> Run:
     """Run scenarios; ``starts`` hears the name of each before it begins."""
-    machine = describe_machine()
-    report = Report(machine=machine)
+    report = Report(machine=describe_machine(), scenarios={}, ratios={})
     problems: list[str] = []
     with temporary_stack() as stack:
         stage = Stage(stack, sizes)

@@ -40,18 +40,18 @@ class Scene:
 
     async def start_workers(self, count: int = 1) -> None:
         """Start worker processes for the core lanes."""
-        for number in range(count):
-            await asyncio.to_thread(self.fleet.worker, f"worker-{number}")
-            self._roles.setdefault("worker", []).append(f"worker-{number}")
+        names = [f"worker-{number}" for number in range(count)]
+        await asyncio.gather(*(asyncio.to_thread(self.fleet.worker, name) for name in names))
+        self._roles.setdefault("worker", []).extend(names)
 
     async def start_scheduler(self) -> None:
         """Start the scheduler, as in production."""
         await asyncio.to_thread(self.fleet.scheduler)
         self._roles.setdefault("scheduler", []).append("scheduler")
 
-    async def start_other(self, role: str, module: str, ready: str, **env: str) -> None:
+    async def start_other(self, role: str, module: str, ready: str, *, port: int = 0) -> None:
         """Start a process that isn't one of Ordermill's and wait until its log says ``ready``."""
-        await asyncio.to_thread(lambda: self.fleet.start(role, module, ready, **env))
+        await asyncio.to_thread(lambda: self.fleet.start(role, module, ready, HTTP_PORT=str(port)))
         self._roles.setdefault(role, []).append(role)
 
     async def calm(self) -> None:

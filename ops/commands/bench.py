@@ -67,10 +67,9 @@ def _show(output: Output, report: "Report") -> None:
         output.table(
             ("target", "figure", "must", "aim", "verdict"), [(v.name, v.figure, v.must, v.aim, v.says) for v in judged]
         )
-    if machine is not None:
-        output.say()
-        output.say(
-            f"{machine.cpus} cores ({machine.cpu_model}), {machine.memory_gb:g} GB, Python {machine.python},"
-            f" {machine.postgres}, {machine.valkey}; load average before: {machine.load_average_before:g}"
-        )
-        output.say(f"Note: {machine.note}.")
+    output.say()
+    output.say(
+        f"{machine.cpus} cores ({machine.cpu_model}), {machine.memory_gb:g} GB, Python {machine.python},"
+        f" {machine.postgres}, {machine.valkey}; load average before: {machine.load_average_before:g}"
+    )
+    output.say(f"Note: {machine.note}.")

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import click
@@ -16,6 +17,9 @@ from msgspec import Struct
 
 from ops import target
 from ops.output import CommandError, Output, json_option
+
+if TYPE_CHECKING:
+    from ops.stack import Supervisor
 
 TOKEN_SECONDS = 7 * 86_400
 
@@ -101,16 +105,18 @@ def _require_free(port: int) -> None:
             raise CommandError(f"{host}:{port} can't be listened on ({error.strerror}); choose a --port") from None
 
 
-def _serve(here: target.Target, supervisor: object, logs: Path, *, port: int, sample: bool, output: Output) -> None:
+def _serve(
+    here: target.Target, supervisor: "Supervisor", logs: Path, *, port: int, sample: bool, output: Output
+) -> None:
     from ops.processes import IO_LANES, Fleet  # noqa: PLC0415 - see _run
 
     asyncio.run(_prepare(here, sample=sample, output=output))
-    fleet = Fleet(supervisor, logs=logs, env=here.environment())  # type: ignore[arg-type]
-    fleet.worker("worker-core")
-    fleet.worker("worker-io", lanes=IO_LANES)
-    fleet.scheduler()
-    # Last: whoever is told that it listens can have an order placed at once.
-    url = fleet.web(port=port)
+    fleet = Fleet(supervisor, logs=logs, env=here.environment())
+    with fleet.together():
+        fleet.worker("worker-core")
+        fleet.worker("worker-io", lanes=IO_LANES)
+        fleet.scheduler()
+        url = fleet.web(port=port)
     ready = _ready(here, url, logs, sample=sample)
     output.say(f"api     {ready.url}  (docs at {ready.url}/docs)")
     output.say(f"logs    {ready.logs}")

@@ -1,6 +1,7 @@
 """Bodies that can't be orders: refused with the place that is wrong, and nothing is written."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, zip_longest
 
@@ -233,3 +234,38 @@ def test_good_requests_among_bad_ones_commit_unharmed(shop: Shop):
         assert after["idempotency"] == before["idempotency"]
     finally:
         shop.execute("ALTER TABLE commands DROP CONSTRAINT no_poison")
+
+
+def test_limits_are_what_the_deployment_sets(make_shop: Callable[[], Shop]):
+    shop = make_shop()
+    client = shop.web(
+        ORDER_LINES_MAX="2",
+        LINE_QUANTITY_MAX="3",
+        STRING_LENGTH_MAX="40",
+        JSON_DEPTH_MAX="3",
+        BODY_BYTES_MAX="2048",
+        PAGE_SIZE_MAX="4",
+        PAGE_SIZE="4",
+        IDEMPOTENCY_KEY_LENGTH_MAX="8",
+    )
+    (offer,) = shop.offers()
+    buyer = bearer()
+    placed = client.post("/orders", json=order(offer, quantity=3), headers={**buyer, "Idempotency-Key": "k" * 8})
+    assert placed.status_code == 202
+    priced = line(offer, expected_unit_price={"amount": 1, "currency": "USD"})
+    cases = [
+        ("/orders", order(offer, offer, offer), "lines"),
+        ("/orders", order(offer, quantity=4), "lines[0].quantity"),
+        ("/orders", {"currency": "USD", "lines": [priced]}, "lines[0].expected_unit_price"),
+        (f"{placed.json()['links']['order']}/cancel", {"reason": "x" * 41}, "reason"),
+    ]
+    before = shop.counts()
+    for path, body, place in cases:
+        assert_problem(client.post(path, json=body, headers=buyer), 400, INVALID, place)
+    long = {**buyer, "Idempotency-Key": "k" * 9}
+    assert_problem(client.post("/orders", json=order(offer), headers=long), 400, INVALID, "Idempotency-Key")
+    assert_problem(client.get("/orders?limit=5", headers=buyer), 400, INVALID, "limit")
+    large = {**buyer, "Content-Type": "application/json"}
+    assert_problem(client.post("/orders", content=text(GOOD) + b" " * 2048, headers=large), 413, Code.BODY_TOO_LARGE)
+    assert_nothing_written(before, shop.counts())
+    assert client.post(cases[3][0], json={"reason": "x" * 40}, headers=buyer).status_code == 202

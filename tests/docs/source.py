@@ -59,22 +59,26 @@ def section_of(page: Path, title: str) -> str | None:
     return "\n".join(rest[:end])
 
 
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables of a text, each as rows of cells, its head first."""
+    found: list[list[list[str]]] = []
+    before = ""
+    for line in text.splitlines():
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                found.append([])
+            if line.strip("|:- "):
+                found[-1].append([cell.strip() for cell in line.strip().strip("|").split("|")])
+        before = line
+    return found
+
+
 def table_rows(text: str) -> list[list[str]]:
-    """The cells of the tables of a text, without their heads."""
-    lines = text.splitlines()
-    rules = {n for n, line in enumerate(lines) if line.startswith("|") and not line.strip("|:- ")}
-    return [
-        [cell.strip() for cell in line.strip().strip("|").split("|")]
-        for n, line in enumerate(lines)
-        if line.startswith("|") and not rules & {n, n + 1}
-    ]
+    """The rows of all tables of a text, without their heads."""
+    return [row for table in tables(text) for row in table[1:]]
 
 
-def defined(title: str) -> list[str]:
-    """The names that stand first in the rows of all tables under a heading of this title, over all pages."""
-    names = []
-    for page in pages():
-        section = section_of(page, title)
-        if section is not None:
-            names += [row[0].strip("`") for row in table_rows(section)]
-    return names
+def defined(noun: str) -> list[str]:
+    """What stands first in the rows of all tables, over all pages, whose first column is headed by this noun."""
+    named = (table for page in pages() for table in tables(text_of(page)) if table[0][0] == noun)
+    return [row[0].strip("`") for table in named for row in table[1:]]

@@ -17,24 +17,24 @@ from infra.settings import Settings
 from tests.docs.source import PACKAGES, ROOT, defined, pages, text_of
 
 
-def _once(title, names):
-    assert Counter(defined(title)) == Counter(dict.fromkeys(names, 1))
+def _once(noun, names):
+    assert Counter(defined(noun)) == Counter(dict.fromkeys(names, 1))
 
 
 def test_every_job_is_described_once():
-    _once("Jobs", jobs.load())
+    _once("job", jobs.load())
 
 
 def test_every_command_is_described_once():
-    _once("Commands", [command.__name__ for command in COMMANDS])
+    _once("command", [command.__name__ for command in COMMANDS])
 
 
 def test_every_lane_is_described_once():
-    _once("Lanes", [lane.value for lane in Lane])
+    _once("lane", [lane.value for lane in Lane])
 
 
 def test_every_table_is_described_once():
-    _once("Tables", [table._meta.tablename for table in TABLES])
+    _once("table", [table._meta.tablename for table in TABLES])
 
 
 def test_every_setting_is_described_once():

@@ -125,7 +125,7 @@ class Rig:
 
     async def statuses(self, ids: Sequence[UUID]) -> list[str]:
         """Where commands stand, in the order given: pending, failed, or how they ended."""
-        rows = await self.conn.fetch(
+        rows = await self.pool.fetch(
             "SELECT coalesce(o.status, CASE WHEN k.id IS NOT NULL THEN 'failed' END,"
             " CASE WHEN p.id IS NOT NULL THEN 'pending' END, 'lost') AS status"
             " FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, n) LEFT JOIN outcomes o ON o.id = t.id"

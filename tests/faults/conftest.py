@@ -1,4 +1,4 @@
-"""A stack of its own for each module: here its servers are killed, paused and emptied."""
+"""A stack of its own: here servers are killed, paused and emptied."""
 
 import asyncio
 import shutil
@@ -13,9 +13,9 @@ from ops.stack import EmbeddedStack
 from tests.faults.site import Site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
-    """Processes on a stack of this module alone."""
+    """Processes on a stack that only the tests of this folder use."""
     # Not under pytest's own folder: that one is closed to the user PostgreSQL runs as when we are root.
     folder = Path(tempfile.mkdtemp(prefix="ordermill-faults-"))
     folder.chmod(0o755)

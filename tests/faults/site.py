@@ -23,6 +23,10 @@ TRIES_SECONDS_MAX = 45.0
 CLIENTS = 16
 
 
+async def _nothing() -> None:
+    """Nothing happens."""
+
+
 class Order(Struct):
     """An order as its buyer sees it: one key however often it is sent."""
 
@@ -35,7 +39,7 @@ class Order(Struct):
 
 
 class Site:
-    """An api, a worker and a scheduler on a stack that only this module uses."""
+    """An api, a worker and a scheduler on a stack of their own."""
 
     def __init__(self, stack: EmbeddedStack) -> None:
         self.stack = stack
@@ -98,7 +102,11 @@ class Site:
             made.append(Order(uuid4(), f"{seed}-{number}", json.dumps({"currency": "USD", "lines": lines}).encode()))
         return made
 
-    def submit(self, orders: list[Order], meanwhile: Callable[[], Awaitable[None]]) -> None:
+    async def after(self, orders: list[Order], count: int) -> None:
+        """Wait until so many of some orders have been accepted."""
+        await asyncio.to_thread(eventually, lambda: sum(o.accepted is not None for o in orders) >= count)
+
+    def submit(self, orders: list[Order], meanwhile: Callable[[], Awaitable[None]] = _nothing) -> None:
         """Send orders from several clients, each until it is accepted, while something happens to the processes."""
 
         async def run() -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from domain import ids
+from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.trade import Trade
@@ -271,8 +271,8 @@ class _Undone:
         if not query.startswith(("BEGIN", "ROLLBACK")):
             await self._conn.execute(query, *args)
 
-    async def fetchrow(self, query: str, *args: object) -> Any:
-        return await self._conn.fetchrow(query, *args)
+    async def fetch(self, query: str, *args: object) -> Any:
+        return await self._conn.fetch(query, *args)
 
 
 async def _corrupt_and_audit(url: str, trade: Trade, corrupt: Corrupt) -> Audit:
@@ -321,6 +321,16 @@ def test_a_check_notices_what_it_is_for_and_no_other_does(traded_once, name, cor
     check = next(check for check in found.checks if check.name == name)
     assert len(check.sample) == min(check.violations, SAMPLE_MAX)
     assert found.violations == check.violations
+
+
+def test_a_slice_of_orders_is_audited_like_all_of_them(traded, monkeypatch):
+    url, trade = traded
+    monkeypatch.setattr(invariants, "_BOUNDS", "SELECT id FROM orders ORDER BY id")
+    assert asyncio.run(_audit(url)).violations == 0
+    asyncio.run(_corrupt(url, trade, a_change_without_an_event))
+    found = asyncio.run(_audit(url))
+    assert found.violations == 1
+    assert [check.sample for check in found.checks if check.violations] == [[str(trade.placed)]]
 
 
 def test_the_command_prints_the_audit_and_ends_with_0_when_all_is_well(traded_once):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -27,8 +28,12 @@ from tests.ops.console import environment
 from tests.ops.database import execute
 from tests.system import ROOT, eventually
 
-ORDERS = 400
+ORDERS_AFTER = 200
+"""How many orders come before the workers begin to change, and how many at least after they have."""
+ORDERS_MAX = 100_000
 CONNECTIONS = 16
+# The shell that waited for the process is stopped by the same signal.
+STOPPED = {0, -signal.SIGTERM}
 LINES = {
     name: line
     for name, _, line in (entry.partition(": ") for entry in (ROOT / "Procfile").read_text().splitlines() if entry)
@@ -62,10 +67,13 @@ class Formation:
         return (self.folder / name).read_text(errors="replace")
 
     def stop(self, name: str, seconds: float = 20) -> int:
-        """SIGTERM the line's whole group, as process managers do; return its status."""
+        """SIGTERM the line's whole group, as process managers do, until all of it is gone; return its status."""
         process = self._running.pop(name)
+        group = [process, *process.children(recursive=True)]
         os.killpg(process.pid, signal.SIGTERM)
-        return int(process.wait(seconds))
+        _, alive = psutil.wait_procs(group, timeout=seconds)
+        assert alive == [], self.said(name)
+        return int(process.wait())
 
     def close(self) -> None:
         for process in self._running.values():
@@ -103,16 +111,19 @@ def _body(offers: list[NewOffer], n: int) -> bytes:
     return msgspec.json.encode({"currency": "USD", "lines": lines})
 
 
-async def _load(url: str, offers: list[NewOffer], on_half: asyncio.Event, go_on: asyncio.Event) -> list[UUID]:
-    """Place orders; every tenth is sent twice with its key. Returns the ids that were accepted."""
+async def _load(url: str, offers: list[NewOffer], under_way: asyncio.Event, changed: asyncio.Event) -> list[UUID]:
+    """Place orders until the workers have changed and a while after; every tenth is sent twice with its key.
+
+    Returns the ids that were accepted.
+    """
     accepted: list[UUID] = []
-    numbers = iter(range(ORDERS))
+    numbers = itertools.count()
+    last = ORDERS_MAX
     async with Client(url, connections=CONNECTIONS) as client:
 
         async def send() -> None:
-            for n in numbers:
-                if n == ORDERS // 2:
-                    on_half.set()
+            nonlocal last
+            while (n := next(numbers)) < last:
                 request = client.encode(
                     "POST", "/orders", token=token(), body=_body(offers, n), Idempotency_Key=f"order-{n}"
                 )
@@ -121,9 +132,10 @@ async def _load(url: str, offers: list[NewOffer], on_half: asyncio.Event, go_on:
                 ids = {UUID(msgspec.json.decode(answer.body)["id"]) for answer in answers}
                 assert len(ids) == 1
                 accepted.extend(ids)
-                if n > ORDERS * 3 // 4:
-                    # The last quarter comes while the first worker is gone.
-                    await go_on.wait()
+                if n == ORDERS_AFTER:
+                    under_way.set()
+                if changed.is_set():
+                    last = min(last, n + ORDERS_AFTER)
 
         await asyncio.gather(*(send() for _ in range(CONNECTIONS)))
     return accepted
@@ -131,27 +143,31 @@ async def _load(url: str, offers: list[NewOffer], on_half: asyncio.Event, go_on:
 
 async def _trade_while_workers_change(formation: Formation, url: str, database_url: str) -> None:
     conn = await asyncpg.connect(database_url)
-    offers = await write_offers(conn, offers=20, sellers=3, units=30)
-    on_half, go_on = asyncio.Event(), asyncio.Event()
+    # The last two sell out, so that both answers occur.
+    offers = await write_offers(conn, offers=18, sellers=3, units=100_000)
+    offers += await write_offers(conn, offers=2, units=30)
+    under_way, changed = asyncio.Event(), asyncio.Event()
 
     async def change() -> int:
-        await on_half.wait()
+        await under_way.wait()
         await asyncio.to_thread(formation.start, "worker-core", "worker_ready", "worker-core-2")
+        # What traffic does at this moment is no violation.
+        assert [check for check in (await run_audit(conn)).checks if check.violations] == []
         status = await asyncio.to_thread(formation.stop, "worker-core")
-        go_on.set()
+        changed.set()
         return status
 
-    accepted, status = await asyncio.gather(_load(url, offers, on_half, go_on), change())
-    # -15 when the shell waited for it and was stopped with it.
-    assert status in {0, -signal.SIGTERM}
-    assert len(set(accepted)) == ORDERS
+    accepted, status = await asyncio.gather(_load(url, offers, under_way, changed), change())
+    assert changed.is_set()
+    assert status in STOPPED
+    assert len(accepted) == len(set(accepted)) < ORDERS_MAX
+    eventually_empty = "SELECT NOT EXISTS (SELECT FROM pending WHERE job = 'place_orders')"
     async with asyncio.timeout(30):
-        while await conn.fetchval("SELECT count(*) FROM pending WHERE job = 'place_orders'"):
+        while not await conn.fetchval(eventually_empty):  # noqa: ASYNC110 - the queue is in another process
             await asyncio.sleep(0.05)
     rows = await conn.fetch("SELECT status, count(*) FROM outcomes WHERE id = ANY ($1) GROUP BY status", accepted)
     outcomes = {row["status"]: row["count"] for row in rows}
-    assert sum(outcomes.values()) == ORDERS
-    # There are fewer units than are asked for, so that both answers occur.
+    assert sum(outcomes.values()) == len(accepted)
     assert set(outcomes) == {"succeeded", "rejected"}
     assert await conn.fetchval("SELECT count(*) FROM orders") == outcomes["succeeded"]
     audit = await run_audit(conn)
@@ -169,9 +185,12 @@ def test_nothing_is_lost_or_doubled_when_a_worker_comes_and_another_goes(formati
     url = f"http://127.0.0.1:{port}"
     eventually(lambda: _answers(url))
     asyncio.run(_trade_while_workers_change(formation, url, fresh_database))
+    for name in ("worker-core", "worker-core-2"):
+        assert '"job":"place_orders"' in formation.said(name)
     for name in ("scheduler", "worker-io", "worker-core-2", "web"):
-        assert formation.stop(name) in {0, -signal.SIGTERM}, formation.said(name)
-        assert "Traceback" not in formation.said(name)
+        said = formation.said
+        assert formation.stop(name) in STOPPED, said(name)
+        assert "Traceback" not in said(name)
 
 
 def _answers(url: str) -> bool:

@@ -29,7 +29,7 @@ async def per_message(stage: Stage) -> Scenario:
         port = free_port()
         base_url = f"http://127.0.0.1:{port}"
         await scene.start_other("worker", "ops.bench.per_message.workers", "ready for action")
-        await scene.start_other("api", "ops.bench.per_message.web", "Started worker-1", HTTP_PORT=str(port))
+        await scene.start_other("api", "ops.bench.per_message.web", "Started worker-1", port=port)
         requests = encode_requests(base_url, draw_orders(stage.goods, sizes.requests), stage.tokens)
         load = ClosedLoop(base_url, endless(requests), connections=min(sizes.connections, sizes.queue_max))
         await scene.calm()

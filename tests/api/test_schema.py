@@ -1,0 +1,144 @@
+"""The API's description holds exactly the routes of api.md that are built, each with its statuses."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from domain.rejections import Code
+from tests.api.shop import Shop
+
+ROUTES = {
+    "POST /orders": {200, 202, 400, 401, 403, 409, 413, 415, 422, 500, 503},
+    "GET /orders": {200, 400, 401, 403, 503},
+    "GET /orders/{order_id}": {200, 401, 403, 404, 503},
+    "GET /orders/{order_id}/timeline": {200, 401, 403, 404, 503},
+    "POST /orders/{order_id}/cancel": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
+    "GET /jobs": {200, 400, 401, 403, 503},
+    "GET /jobs/{job_id}": {200, 401, 404, 410, 503},
+    "GET /jobs/{job_id}/events": {200, 401, 404, 410, 503},
+    "POST /jobs/{job_id}/cancel": {200, 401, 404, 409, 410, 503},
+    "POST /jobs/{job_id}/retry": {202, 401, 403, 404, 409, 410, 503},
+    "POST /sweeps/{job}": {200, 202, 400, 401, 403, 404, 409, 422, 500, 503},
+    "GET /lanes": {200, 401, 403, 503},
+    "POST /lanes/{lane}/pause": {200, 401, 403, 404, 503},
+    "POST /lanes/{lane}/resume": {200, 401, 403, 404, 503},
+    "GET /health/live": {200},
+    "GET /health/ready": {200, 503},
+    "GET /health/dependencies": {200, 503},
+}
+"""The orders, jobs, sweeps, lanes and health routes of api.md; a later area adds its own."""
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture(scope="module")
+def document(shop: Shop) -> dict[str, Any]:
+    answer = shop.http.get("/schema")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/json")
+    described: dict[str, Any] = answer.json()
+    return described
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def test_it_lists_exactly_the_routes_that_are_built(document: dict[str, Any]):
+    assert set(operations(document)) == set(ROUTES)
+
+
+def test_each_route_declares_its_statuses(document: dict[str, Any]):
+    declared = {name: {int(s) for s in o["responses"]} for name, o in operations(document).items()}
+    assert declared == ROUTES
+
+
+def test_it_is_openapi_3_1(document: dict[str, Any]):
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"] == "Ordermill"
+    ids = [operation["operationId"] for operation in operations(document).values()]
+    assert len(set(ids)) == len(ids)
+    for name, operation in operations(document).items():
+        assert operation["summary"], name
+        in_path = set(re.findall(r"{(\w+)}", name))
+        assert {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"} == in_path, name
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (name, status)
+            if int(status) >= 400 and not name.startswith("GET /health"):
+                assert set(answer["content"]) == {"application/problem+json"}, (name, status)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]):
+    def references(value: object) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+            return own + [found for inner in value.values() for found in references(inner)]
+        return [found for inner in value for found in references(inner)] if isinstance(value, list) else []
+
+    found = references(document)
+    assert found
+    schemas = document["components"]["schemas"]
+    assert {reference for reference in found if reference.removeprefix("#/components/schemas/") not in schemas} == set()
+
+
+def test_bodies_and_codes_come_from_the_types_themselves(document: dict[str, Any]):
+    found = operations(document)
+    place = found["POST /orders"]["requestBody"]
+    assert place["required"] is True
+    assert place["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/PlaceOrder"}
+    schemas = document["components"]["schemas"]
+    assert schemas["OrderLine"]["properties"]["quantity"]["minimum"] == 1
+    assert schemas["OrderLine"]["additionalProperties"] is False
+    assert set(schemas["OrderLine"]["required"]) == {"variant_id", "seller_id", "quantity"}
+    assert found["POST /orders/{order_id}/cancel"]["requestBody"]["required"] is False
+    assert set(schemas["ProblemCode"]["enum"]) == {code.value for code in Code}
+
+
+def test_it_says_that_a_bearer_token_is_needed_and_where_none_is(document: dict[str, Any]):
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    open_to_all = {name for name in ROUTES if name.startswith("GET /health")}
+    for name, operation in operations(document).items():
+        needs_token = operation.get("security", document.get("security")) == [{"bearer": []}]
+        assert needs_token is (name not in open_to_all), name
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+        self.loads += [value or "" for name, value in attrs if name == "src" or (tag == "link" and name == "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_docs_are_a_page_with_every_route_that_loads_nothing(shop: Shop):
+    answer = shop.http.get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    page = _Page()
+    page.feed(answer.text)
+    assert page.open == []
+    assert page.loads == []
+    assert {path for name in ROUTES if (path := name.split(" ")[1]) not in page.text} == set()
+
+
+def test_nothing_else_is_served(shop: Shop):
+    for path in ("/openapi", "/openapi/openapi.json", "/openapi.json", "/swagger", "/redoc"):
+        assert shop.http.get(path).status_code == 404, path

@@ -1,0 +1,89 @@
+"""``docs/events.md`` lists every event type the code writes, with the fields it carries."""
+
+import ast
+import re
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import pytest
+
+from domain.catalog.model import NewSeller, PriceChange
+from domain.catalog.sql import change_prices, insert_offers, insert_sellers
+from domain.journal.model import SYSTEM
+from domain.orders.model import LinesCancelled, OrderExpired, OrderPlaced, PlacedLine
+from infra.clock import new_id
+from tests.builders import offer
+from tests.docs.source import PACKAGES, defined, python_files, section_of, table_rows, tree_of
+
+PAGE = Path("docs/events.md")
+
+
+def _documented() -> dict[str, set[str]]:
+    rows = table_rows(section_of(PAGE, "Event types") or "")
+    return {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[3])) for row in rows}
+
+
+def _written() -> set[str]:
+    """Every string of the form ``noun.past_tense`` in a call that makes an event."""
+    found = set()
+    for path in python_files(*PACKAGES):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
+                strings = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+                found |= {text for text in strings if re.fullmatch(r"[a-z_]+\.[a-z_]+", text)}
+    return found
+
+
+def test_every_event_type_stands_in_the_page_once():
+    assert sorted(defined("type")) == sorted(_written())
+
+
+def test_the_fields_of_an_orders_events_are_listed():
+    page = _documented()
+    fields = {
+        "order.placed": OrderPlaced,
+        "order.cancelled": LinesCancelled,
+        "order.lines_cancelled": LinesCancelled,
+        "order.expired": OrderExpired,
+    }
+    for kind, struct in fields.items():
+        assert page[kind] == set(struct.__struct_fields__), kind
+    text = section_of(PAGE, "Event types") or ""
+    of_lines = text.partition("- `lines` of `order.placed` is a list of ")[2].partition(". ")[0]
+    assert re.findall(r"`(\w+)`", of_lines) == list(PlacedLine.__struct_fields__)
+
+
+@pytest.mark.anyio
+async def test_the_fields_of_the_catalogs_events_are_listed(conn):
+    seller = NewSeller(new_id(), "Seller")
+    made = offer(seller)
+    await insert_sellers(conn, [seller], actor=SYSTEM)
+    await insert_offers(conn, [made], actor=SYSTEM)
+    await change_prices(conn, [PriceChange(made.variant_id, seller.id, 7)], actor=SYSTEM)
+    rows = await conn.fetch("SELECT type, data FROM events")
+    page = _documented()
+    assert {row["type"]: set(msgspec.json.decode(row["data"])) for row in rows} == {
+        kind: fields for kind, fields in page.items() if not kind.startswith("order.")
+    }
+
+
+@pytest.mark.anyio
+async def test_a_reader_below_the_oldest_open_transaction_misses_nothing(conn, database_url):
+    """Positions are drawn before commits land: the page tells readers to go by the transaction."""
+
+    insert = "INSERT INTO events (stream, version, type, data, actor) VALUES ($1, 1, 'test', '{}', $1)"
+    below = "SELECT position FROM events WHERE xid < pg_snapshot_xmin(pg_current_snapshot())"
+    early, late = new_id(), new_id()
+    other = await asyncpg.connect(database_url)
+    try:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute(insert, early)
+        await conn.execute(insert, late)
+        assert await conn.fetch("SELECT position FROM events") != []
+        assert await conn.fetch(below) == []
+        await transaction.commit()
+        assert len(await conn.fetch(below)) == 2
+    finally:
+        await other.close()

@@ -60,13 +60,13 @@ def offer_stream(variant_id: UUID, seller_id: UUID) -> UUID:
     return UUID(hashlib.md5(variant_id.bytes + seller_id.bytes, usedforsecurity=False).hexdigest())
 
 
-def order_number(order_id: UUID, salt: int) -> int:
+def order_number(order_id: UUID) -> int:
     """Derive the 60-bit number of an order that a person can read out.
 
-    Hashing hides the time and the neighbours of an order. ``salt`` is the attempt: should two orders ever
-    share a number, the unique key refuses the second, and its next attempt takes another one.
+    Hashing hides the time and the neighbours of an order. Should two orders ever share a number, the unique key
+    refuses the second one, which is parked alone.
     """
-    digest = hashlib.blake2b(order_id.bytes, digest_size=8, salt=salt.to_bytes(16, "big")).digest()
+    digest = hashlib.blake2b(order_id.bytes, digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 4
 
 

@@ -69,6 +69,10 @@ def logger() -> Any:
     return structlog.get_logger()
 
 
+class ParkedError(Exception):
+    """A command could not be run and waits for an operator; the message says why."""
+
+
 def report(error: BaseException, *, job_id: str = "", job: str = "") -> None:
     """Send an error to Sentry with the job's id and kind; does nothing without ``SENTRY_DSN``."""
     with sentry_sdk.new_scope() as scope:

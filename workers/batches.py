@@ -208,8 +208,7 @@ class BatchRunner:
                 raise
             await conn.execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch")
             if len(commands) == 1:
-                telemetry.report(error, job_id=str(commands[0].id), job=self.job.name)
-                return [(commands[0], Faulted(error=f"{type(error).__name__}: {error}"[:2000]))]
+                return [(commands[0], Faulted(error=f"{type(error).__name__}: {error}"[:2000], cause=error))]
             middle = len(commands) // 2
             first = await self._settle(conn, commands[:middle], now, follow_ups, lock_first=lock_first)
             return first + await self._settle(conn, commands[middle:], now, follow_ups, lock_first=lock_first)
@@ -234,10 +233,12 @@ class BatchRunner:
                     counts["rejected"] += 1
                     encoded = self._encoder.encode(problem).decode()
                     finished.append((claimed.id, "rejected", claimed.attempts, None, encoded))
-                case Faulted(error):
+                case Faulted(error, cause):
                     counts["failed"] += 1
                     parked.append((claimed.id, claimed.attempts, 0, None, error))
                     log.error("parked", job=self.job.name, job_id=str(claimed.id), error=error)
+                    cause = cause or telemetry.ParkedError(error)
+                    telemetry.report(cause, job_id=str(claimed.id), job=self.job.name)
                 case Deferred(seconds):
                     counts["deferred"] += 1
                     deferred.append((claimed, seconds))

@@ -158,6 +158,7 @@ class EffectRunner:
         )
         for row in rows:
             log.error("parked", job=self.job.name, job_id=str(row["id"]), error=errors[row["id"]])
+            telemetry.report(telemetry.ParkedError(errors[row["id"]]), job_id=str(row["id"]), job=self.job.name)
         return [row["id"] for row in rows]
 
 

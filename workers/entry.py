@@ -15,13 +15,15 @@ from dramatiq.middleware import Middleware
 
 import jobs
 from domain.journal.declare import Job
-from infra import broker, settings, telemetry
+from infra import broker, telemetry
+from infra.boot import boot
 from infra.broker import Silent
-from infra.process import die_with_parent
 from workers.engine import Engine
 
 log = telemetry.logger()
 STOP_MS = 15_000
+THREAD_IDLE_MS = 250
+"""How long a thread without a message waits before it looks whether it should stop."""
 
 
 class EngineLifecycle(Middleware):
@@ -67,9 +69,7 @@ def _declare_actor(bells: dramatiq.Broker, engine: Engine, job: Job) -> None:
 
 def main() -> None:
     """Run a worker for the lanes in ``LANES`` until SIGTERM or SIGINT."""
-    die_with_parent()
-    config = settings.load()
-    telemetry.configure(config, "worker")
+    config = boot("worker")
     engine = Engine(config, broker.jobs_of(config.worker_lanes(), jobs.load().values()))
     # A thread for each job: a job drains at most once in a process, and its bell must find a thread free.
     threads = max(len(engine.jobs), 1) + 1
@@ -81,7 +81,7 @@ def main() -> None:
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
-    worker = dramatiq.Worker(bells, worker_threads=threads)
+    worker = dramatiq.Worker(bells, worker_threads=threads, worker_timeout=THREAD_IDLE_MS)
     worker.start()
     log.info("worker_ready", lanes=[lane.value for lane in config.worker_lanes()], jobs=sorted(engine.jobs))
     stop.wait()

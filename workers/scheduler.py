@@ -24,10 +24,10 @@ from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneJournal, RescueRuns
-from infra import postgres, settings, telemetry
+from infra import postgres, telemetry
+from infra.boot import boot
 from infra.broker import Doorbell, Silent
 from infra.clock import new_id
-from infra.process import die_with_parent
 from infra.settings import Settings
 
 log = telemetry.logger()
@@ -131,10 +131,7 @@ async def run(config: Settings) -> None:
 
 def main() -> None:
     """Run the scheduler of this process's environment."""
-    die_with_parent()
-    config = settings.load()
-    telemetry.configure(config, "scheduler")
-    asyncio.run(run(config))
+    asyncio.run(run(boot("scheduler")))
     sys.stderr.flush()
 
 

@@ -202,4 +202,4 @@ def _guarded(claimed: Claimed[C], decide: Callable[[Claimed[C]], BatchOutcome]) 
     try:
         return decide(claimed)
     except Exception as error:  # noqa: BLE001 - whatever a decision raises parks its own command, with the error
-        return Faulted(error=f"{type(error).__name__}: {error}"[:2000])
+        return Faulted(error=f"{type(error).__name__}: {error}"[:2000], cause=error)

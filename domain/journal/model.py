@@ -94,6 +94,8 @@ class Faulted(Struct, frozen=True):
     """The decision itself raised: the command is parked alone, for a person to look at."""
 
     error: str
+    cause: Exception | None = None
+    """What was raised, with its traceback, for those who are told."""
 
 
 class Deferred(Struct, frozen=True):

@@ -189,7 +189,7 @@ def _freeze(
         )
     return OrderRow(
         id=claimed.id,
-        number=ids.order_number(claimed.id, claimed.attempts),
+        number=ids.order_number(claimed.id),
         buyer=claimed.principal,
         currency=claimed.command.currency,
         placed_at=now,

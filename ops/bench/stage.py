@@ -114,6 +114,8 @@ class Stage:
             finally:
                 await conn.close()
         finally:
+            # All at once: each takes a second or so to end, and they don't need each other for it.
+            await asyncio.gather(*(asyncio.to_thread(supervisor.remove, name) for name in supervisor.pids()))
             await asyncio.to_thread(supervisor.stop)
             # Without FORCE: that may not end an autovacuum worker, which PostgreSQL itself sends away otherwise.
             await self._administer(f"DROP DATABASE {database}")

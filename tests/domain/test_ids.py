@@ -65,9 +65,9 @@ def test_new_ids_follow_the_clock_and_leave_room_for_children():
 
 
 @laws()
-@given(commands, st.integers(0, 32_767))
-def test_an_order_number_is_twelve_digits_that_cannot_be_misread(order, attempt):
-    number = ids.order_number(order, attempt)
+@given(commands)
+def test_an_order_number_is_twelve_digits_that_cannot_be_misread(order):
+    number = ids.order_number(order)
     assert 0 <= number < 1 << 60
     text = ids.format_order_number(number)
     assert [len(group) for group in text.split("-")] == [4, 4, 4]
@@ -78,17 +78,10 @@ def test_an_order_number_is_twelve_digits_that_cannot_be_misread(order, attempt)
     assert value == number
 
 
-@laws()
-@given(commands, st.integers(0, 100))
-def test_another_attempt_takes_another_order_number(order, attempt):
-    assert ids.order_number(order, attempt) == ids.order_number(order, attempt)
-    assert ids.order_number(order, attempt) != ids.order_number(order, attempt + 1)
-
-
 def test_neighbouring_orders_have_unrelated_numbers():
     """An order number tells neither when an order was placed nor what came next."""
     orders = [ids.compose(1_700_000_000_000, (n << 14).to_bytes(8, "big")) for n in range(16)]
-    numbers = [ids.order_number(order, 0) for order in orders]
+    numbers = [ids.order_number(order) for order in orders]
     differing = [(a ^ b).bit_count() for a, b in pairwise(numbers)]
     assert min(differing) > 10
     assert numbers != sorted(numbers)

@@ -1,6 +1,7 @@
 """One database per test process, emptied after each test: a copy of the template costs half a second each."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from infra.settings import Settings
 from ops.stack import EmbeddedStack
 from tests.engine.parts import WRITTEN, Rig, rig_of
+
+_numbers = itertools.count(1)
 
 # Those that others refer to by foreign key go last, in this order.
 _REFERRED_TO = ["order_lines", "seller_orders", "orders", "stock", "offers", "variants", "products", "sellers"]
@@ -55,7 +58,8 @@ async def _empty(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def reused_database(stack: EmbeddedStack, template: str) -> str:
-    name = f"reused_{os.getpid()}"
+    # Each folder of tests that takes this fixture gets a database of its own.
+    name = f"reused_{os.getpid()}_{next(_numbers)}"
     url = stack.urls.database_url
     asyncio.run(_run(url.replace("/ordermill?", "/postgres?"), f"CREATE DATABASE {name} TEMPLATE {template}"))
     return url.replace("/ordermill?", f"/{name}?")

@@ -84,6 +84,9 @@ def test_while_postgres_is_gone_every_answer_is_a_503(site: Site):
             assert answer.headers["content-type"] == "application/problem+json"
         assert httpx.get(f"{site.url}/health/live", timeout=5).status_code == 200
         assert httpx.get(f"{site.url}/health/dependencies", timeout=10).json()["status"] == "unavailable"
+        # A process that starts now comes up all the same.
+        site.system.supervisor.restart("web")
+        eventually(lambda: site.ready() == (503, "unavailable"))
     finally:
         away.rename(place)
     eventually(lambda: site.ready() == (200, "ok"), 40)

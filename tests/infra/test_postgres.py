@@ -24,7 +24,7 @@ def test_what_may_succeed_next_time_is_infrastructure(state: str):
 
 @pytest.mark.parametrize("state", DATA)
 def test_what_fails_again_is_data(state: str):
-    assert classify(asyncpg.PostgresError.new({"C": state, "M": "x"})) is Failure.DATA
+    assert classify(asyncpg.PostgresError.new({"C": state, "M": "x", "n": "a_constraint"})) is Failure.DATA
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_the_limits_are_in_force_inside_a_transaction_and_not_after_it(con
 
 async def test_a_transaction_that_raises_is_rolled_back(conn: Any):
     await conn.execute("CREATE TEMPORARY TABLE kept (n int)")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it is raised inside
         async with postgres.transaction(conn):
             await conn.execute("INSERT INTO kept VALUES (1)")
             raise ZeroDivisionError
@@ -77,7 +77,10 @@ async def test_a_transaction_left_idle_is_ended_by_the_server(conn: Any):
 
 
 async def test_a_pool_opens_connections_as_they_are_needed_and_names_them(settings: Settings, conn: Any):
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ordermill-test' AND datname = current_database()"
+    count = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = 'ordermill-test' AND datname = current_database()"
+    )
     pool = await postgres.create_pool(settings, size=3, name="test")
     try:
         assert await conn.fetchval(count) == 0

@@ -1,0 +1,150 @@
+"""A database with over 10,000 rows in each table that grows, and realistic parameters for every statement on it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from domain.catalog import sql as catalog
+from domain.inventory import sql as inventory
+from domain.journal import reads as journal_reads
+from domain.journal import sql as journal
+from domain.orders import reads as order_reads
+from domain.orders import sql as orders
+from infra.clock import new_id
+
+ROWS = 12_000
+
+# n-th thing: an id made of its number, so that tables fit together without a join.
+_IDS = """
+CREATE FUNCTION pg_temp.nth(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+$$ SELECT (lpad(to_hex(kind), 8, '0') || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$
+"""
+
+FILL = f"""
+{_IDS};
+CREATE TEMP TABLE numbers AS SELECT n, pg_temp.nth(1, n) AS seller, pg_temp.nth(2, n) AS variant,
+    pg_temp.nth(3, n % 500) AS buyer, uuidv7(make_interval(secs => -0.001 * ({ROWS} - n))) AS id
+    FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO sellers (id, name, status) SELECT seller, 'S', 'approved' FROM numbers;
+INSERT INTO products (id, seller_id, title, status) SELECT variant, seller, 'T', 'active' FROM numbers;
+INSERT INTO variants (id, product_id) SELECT variant, variant FROM numbers;
+INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency) SELECT variant, seller, n, 100, 'USD' FROM numbers;
+INSERT INTO stock (variant_id, seller_id, on_hand) SELECT variant, seller, 100 FROM numbers;
+INSERT INTO commands (id, job, principal, aggregate, payload) SELECT id, 'place_orders', buyer, id, '{{}}' FROM numbers;
+INSERT INTO outcomes (id, status) SELECT id, 'succeeded' FROM numbers WHERE n % 10 > 0;
+INSERT INTO pending (id, job, aggregate, solo, run_at)
+    SELECT id, CASE WHEN n % 2 = 0 THEN 'place_orders' ELSE 'cancel_orders' END, variant, n % 100 = 0,
+        now() - make_interval(secs => n::float8 / 100) FROM numbers;
+INSERT INTO parked (id, job, attempts, error) SELECT id, 'place_orders', 3, 'e' FROM numbers;
+INSERT INTO idempotency (principal, key_hash, command_id, fingerprint, created_at)
+    SELECT buyer, uuid_send(variant), id, uuid_send(id), now() - make_interval(secs => ({ROWS} - n) * 30) FROM numbers;
+INSERT INTO orders (id, number, buyer, currency, placed_at, expires_at)
+    SELECT id, n, buyer, 'USD', now(), now() + make_interval(secs => n - 100) FROM numbers;
+INSERT INTO seller_orders (order_id, seller_id, seller_no) SELECT id, seller, 0 FROM numbers;
+INSERT INTO order_lines (order_id, line_no, seller_id, variant_id, sku, title, attributes, quantity, unit_price_minor,
+    total_minor) SELECT id, 0, seller, variant, n, 'T', '{{}}', 1, 100, 100 FROM numbers;
+INSERT INTO price_versions (order_id, version, lines, amounts_minor, total_minor)
+    SELECT id, 1, '{{0}}', '{{100}}', 100 FROM numbers;
+INSERT INTO cancelled_lines (order_id, line_no, command_id) SELECT id, 0, id FROM numbers;
+INSERT INTO reservations (id, variant_id, seller_id, quantity, owner, order_id, expires_at)
+    SELECT id, variant, seller, 1, buyer, id, now() + make_interval(secs => n - 100) FROM numbers;
+INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, actor)
+    SELECT id, 'reserved', variant, seller, 1, buyer FROM numbers;
+INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.placed', '{{}}', buyer FROM numbers;
+"""
+
+
+def statements(sample: Any) -> dict[tuple[str, str], tuple[object, ...]]:
+    """Arguments for each statement, by module and name; ``sample`` has ids of some rows of each kind."""
+    ids: list[UUID] = sample["ids"]
+    bounds = (min(ids), max(ids))
+    variants, sellers, buyer = sample["variants"], sample["sellers"], sample["buyers"][0]
+    count = len(ids)
+    now = datetime.now(UTC)
+    early = now - timedelta(days=1)
+    new = [new_id() for _ in ids]
+    zeros, nothing = [0] * count, [None] * count
+    hashes = [uuid4().bytes for _ in ids]
+    stock = (variants, sellers, zeros)
+    lease = uuid4()
+    claim = ("place_orders", early, 500, 8_000, "orders")
+    j, r, o, v, i, c = (m.__name__ for m in (journal, journal_reads, orders, order_reads, inventory, catalog))
+    return {
+        (j, "INSERT_COMMANDS"): (
+            new,
+            [buyer] * count,
+            ["place_orders"] * count,
+            nothing,
+            ["{}"] * count,
+            [""] * count,
+            [1] * count,
+            [0.0] * count,
+            hashes,
+            hashes,
+        ),
+        (j, "LOAD_KEYS"): ([buyer] * count, hashes),
+        (j, "CLAIM"): claim,
+        (j, "CLAIM_ORDERED"): ("cancel_orders", *claim[1:]),
+        (j, "CLAIM_SOLO"): ("place_orders", "orders"),
+        (j, "LOAD_CLAIMED"): (ids, *bounds),
+        (j, "CLAIM_EFFECTS"): ("place_orders", 32, 60.0, "io", lease),
+        (j, "RELEASE_LEASES"): (ids, lease),
+        (j, "RETRY_EFFECT"): (ids[0], lease, 1.0, "e", False),
+        (j, "PUT_BACK"): (new, [0.1] * count, zeros, "cancel_orders", variants, [1] * count),
+        (j, "PARK"): (new, "place_orders", zeros, zeros, nothing, ["e"] * count),
+        (j, "UNPARK"): (ids[0], 1),
+        (j, "MARK_SOLO"): (ids, 1),
+        (j, "NEXT_RUN"): ("place_orders",),
+        (j, "NOTE_RUN"): (lease, "place_orders", 1, ids),
+        (j, "HEARTBEAT"): (lease, "w", ["orders"]),
+        (j, "TAKE_DEAD_RUNS"): (5.0,),
+        (j, "PRUNE_WORKERS"): (5.0,),
+        (j, "DUE_JOBS"): (["place_orders", "cancel_orders"],),
+        (j, "PRUNE_KEYS"): (72, 100),
+        (r, "LOAD_JOBS"): (ids, *bounds),
+        (r, "LOAD_ENDED"): (ids, *bounds),
+        (r, "LIST_JOBS_OF"): (buyer, bounds[1], bounds[0], 50),
+        (r, "LIST_JOBS"): (bounds[1], bounds[0], 50),
+        (r, "LIST_PARKED"): (bounds[1], 50),
+        (r, "CANCEL_QUEUED"): (ids[0],),
+        (r, "LANE_FIGURES"): (["place_orders", "cancel_orders"], 1_000),
+        (r, "PAUSE_LANE"): ("orders", buyer),
+        (r, "RESUME_LANE"): ("orders",),
+        (r, "PAUSED_LANES"): (),
+        (r, "LIVE_WORKERS"): (),
+        (o, "LOCK_ORDERS"): (ids,),
+        (o, "LOAD_ORDERS"): (ids,),
+        (o, "LOAD_SELLER_ORDERS"): (ids,),
+        (o, "LOAD_LINE_SELLERS"): (ids,),
+        (o, "LOCK_PARKED"): (ids,),
+        (o, "LOAD_PLACINGS"): (ids, *bounds),
+        (o, "CANCEL_PARKED"): (ids,),
+        (o, "SET_VERSIONS"): (ids, [2] * count),
+        (o, "CANCEL_SELLER_ORDERS"): (ids, sellers),
+        (o, "EXPIRE_ORDERS"): (ids, now),
+        (o, "LOAD_OPEN_LINES"): (ids,),
+        (v, "LOAD"): (ids,),
+        (v, "LOAD_SELLER_ORDERS"): (ids,),
+        (v, "LOAD_LINES"): (ids,),
+        (v, "LOAD_RESERVATIONS"): (ids,),
+        (v, "LIST_OF_BUYER"): (buyer, bounds[1], 50),
+        (v, "LIST_ALL"): (bounds[1], 50),
+        (v, "LOAD_TIMELINE"): (ids[0],),
+        (i, "LOCK_STOCK"): stock,
+        (i, "APPLY_STOCK"): (*stock, zeros, [1] * count),
+        (i, "RECEIVE_STOCK"): (*stock, [1] * count),
+        (i, "HAS_DUE"): (variants, sellers, now),
+        (i, "LOCK_DUE_OF_OFFERS"): (variants, sellers, now, 500),
+        (i, "DUE_ORDERS"): (now, 1_000),
+        (i, "LOCK_RESERVATIONS"): (ids,),
+        (i, "END_RESERVATIONS"): (ids, "released"),
+        (c, "LOAD_OFFERS"): (variants, sellers),
+        (c, "CHANGE_PRICES"): (variants, sellers, [1] * count),
+    }
+
+
+SAMPLE = """
+SELECT array_agg(o.id) AS ids, array_agg(o.buyer) AS buyers, array_agg(l.variant_id) AS variants,
+       array_agg(l.seller_id) AS sellers
+FROM orders o JOIN order_lines l ON l.order_id = o.id WHERE o.number % 240 = 7
+"""

@@ -1,0 +1,163 @@
+"""Every statement goes by an index: none scans a table of over 10,000 rows, whatever plan PostgreSQL keeps."""
+
+import asyncio
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from infra import postgres
+from ops.stack import EmbeddedStack
+from tests.sql.filled import FILL, ROWS, SAMPLE, statements
+
+pytestmark = pytest.mark.anyio
+
+MODULES = [
+    "domain.journal.sql",
+    "domain.journal.reads",
+    "domain.orders.sql",
+    "domain.orders.reads",
+    "domain.inventory.sql",
+    "domain.catalog.sql",
+]
+_STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
+QUERIES: dict[tuple[str, str], str] = {
+    (module, name): value
+    for module in MODULES
+    for name, value in vars(importlib.import_module(module)).items()
+    if name.isupper() and isinstance(value, str) and _STATEMENT.match(value)
+}
+NAMES = [f"{module.removeprefix('domain.')}.{name}" for module, name in QUERIES]
+
+LARGE = 10_000
+
+
+async def _fill(url: str) -> dict[str, Any]:
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute(FILL)
+        await conn.execute("VACUUM ANALYZE")
+        return dict(await conn.fetchrow(SAMPLE))
+    finally:
+        await conn.close()
+
+
+async def _create(url: str, template: str) -> None:
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute(f"CREATE DATABASE filled TEMPLATE {template}")
+    finally:
+        await conn.close()
+
+
+@pytest.fixture(scope="session")
+def filled(stack: EmbeddedStack, template: str) -> tuple[str, dict[str, Any]]:
+    url = stack.urls.database_url
+    asyncio.run(_create(url.replace("/ordermill?", "/postgres?"), template))
+    url = url.replace("/ordermill?", "/filled?")
+    return url, asyncio.run(_fill(url))
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+async def large_tables(conn: Any) -> set[str]:
+    rows = await conn.fetch("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > $1", LARGE)
+    return {row["relname"] for row in rows}
+
+
+async def explain(conn: Any, query: str, args: tuple[object, ...]) -> dict[str, Any]:
+    """The plan for these very parameters, under the settings of a worker's session."""
+    await conn.execute(postgres.BEGIN)
+    try:
+        return dict(json.loads(await conn.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *args))[0]["Plan"])
+    finally:
+        await conn.execute("ROLLBACK")
+
+
+async def explain_generic(conn: Any, query: str) -> dict[str, Any]:
+    """The plan for any parameters, which PostgreSQL may keep after a few uses."""
+    await conn.execute(
+        "CREATE OR REPLACE FUNCTION pg_temp.generic(query text) RETURNS json LANGUAGE plpgsql AS $$ DECLARE plan json;"
+        " BEGIN EXECUTE 'EXPLAIN (GENERIC_PLAN, FORMAT JSON) ' || query INTO plan; RETURN plan; END $$"
+    )
+    await conn.execute(postgres.BEGIN)
+    try:
+        return dict(json.loads(await conn.fetchval("SELECT pg_temp.generic($1)", query))[0]["Plan"])
+    finally:
+        await conn.execute("ROLLBACK")
+
+
+def partitions(plan: dict[str, Any]) -> set[str]:
+    return {
+        node["Relation Name"]
+        for node in nodes(plan)
+        if re.match(r"(commands|outcomes)_\d+$", node.get("Relation Name", "")) and node["Node Type"] != "ModifyTable"
+    }
+
+
+def scans(plan: dict[str, Any], large: set[str]) -> list[str]:
+    return [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan" and node["Relation Name"] in large]
+
+
+def test_every_statement_of_the_domain_is_planned_here():
+    assert set(statements(_sample())) == set(QUERIES), "give each statement parameters in tests/sql/filled.py"
+
+
+def _sample() -> dict[str, Any]:
+    return {name: [uuid4()] for name in ("ids", "buyers", "variants", "sellers")}
+
+
+@pytest.mark.parametrize("key", QUERIES, ids=NAMES)
+async def test_no_statement_scans_a_large_table(filled: tuple[str, dict[str, Any]], key: tuple[str, str]):
+    url, sample = filled
+    conn = await asyncpg.connect(url)
+    try:
+        large = await large_tables(conn)
+        assert {"pending", "orders", "order_lines", "stock", "offers", "reservations", "events"} <= large
+        plan = await explain(conn, QUERIES[key], statements(sample)[key])
+        assert scans(plan, large) == []
+        # Ids of one day: its partition, and at midnight its neighbour.
+        tables = {name.split("_")[0] for name in partitions(plan)}
+        assert len(partitions(plan)) <= 2 * len(tables), "partitions that can't matter are left out"
+        assert scans(await explain_generic(conn, QUERIES[key]), large) == []
+    finally:
+        await conn.close()
+
+
+@pytest.mark.parametrize("name", ["CLAIM", "CLAIM_ORDERED", "CLAIM_EFFECTS"])
+async def test_a_claim_reads_its_rows_in_the_index_order_and_stops(filled: tuple[str, dict[str, Any]], name: str):
+    """A sort of everything that is due would grow with the backlog."""
+    url, sample = filled
+    key = ("domain.journal.sql", name)
+    args: list[Any] = list(statements(sample)[key])
+    conn = await asyncpg.connect(url)
+    try:
+        plan = await explain(conn, QUERIES[key], tuple(args))
+    finally:
+        await conn.close()
+    first = next(node for node in nodes(plan) if node.get("Subplan Name") == "CTE due")
+    kinds = [node["Node Type"] for node in nodes(first)]
+    assert kinds[:2] == ["Limit", "LockRows"]
+    assert "Sort" not in kinds
+    index = next(node for node in nodes(first) if node.get("Index Name"))
+    assert index["Index Name"] == "pending_due"
+
+
+async def test_the_filled_tables_are_over_the_limit(filled: tuple[str, dict[str, Any]]):
+    conn = await asyncpg.connect(filled[0])
+    try:
+        tables = ("commands", "outcomes", "pending", "parked", "idempotency", "movements", "reservations", "orders")
+        for table in tables:
+            assert await conn.fetchval(f"SELECT count(*) FROM {table}") > LARGE
+    finally:
+        await conn.close()
+    assert ROWS > LARGE

@@ -23,7 +23,7 @@ from infra import postgres, telemetry
 
 log = telemetry.logger()
 
-GROUPS_IN_FLIGHT = 2
+GROUPS_IN_FLIGHT = 1
 WRITE_SECONDS_MAX = 3.0
 RETRY_SECONDS = 0.05
 

@@ -22,6 +22,7 @@ from infra.settings import Settings
 
 log = telemetry.logger()
 encode = msgspec.json.Encoder().encode
+RING_PAUSE_SECONDS = 0.005
 
 
 class Edge:
@@ -35,7 +36,7 @@ class Edge:
         self.ready = False
         self._says = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
         self._ringing: set[str] = set()
-        self._again: set[tuple[str, str]] = set()
+        self._again: set[str] = set()
         self.pool: Any = None
         self.accept: Accept
         self.waiters: Waiters
@@ -72,16 +73,19 @@ class Edge:
         await asyncio.wait_for(self.pool.close(), timeout=5)
 
     def ring(self, jobs: set[tuple[str, str]]) -> None:
-        """Ring for jobs without waiting; while one bell of a job is being rung, the next one follows it."""
-        loop = asyncio.get_running_loop()
+        """Ring for jobs without waiting: at once after silence, else with one bell for all that came meanwhile."""
         for job, lane in jobs:
             if job in self._ringing:
-                self._again.add((job, lane))
+                self._again.add(job)
             else:
                 self._ringing.add(job)
-                loop.run_in_executor(self._says, self._ring, loop, job, lane)
+                self._ring(job, lane)
 
-    def _ring(self, loop: asyncio.AbstractEventLoop, job: str, lane: str) -> None:
+    def _ring(self, job: str, lane: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._says, self._say_ring, loop, job, lane)
+
+    def _say_ring(self, loop: asyncio.AbstractEventLoop, job: str, lane: str) -> None:
         try:
             self.doorbell.ring(job, lane)
         except Silent as error:
@@ -89,10 +93,12 @@ class Edge:
         loop.call_soon_threadsafe(self._rung, job, lane)
 
     def _rung(self, job: str, lane: str) -> None:
-        self._ringing.discard(job)
-        if (job, lane) in self._again:
-            self._again.discard((job, lane))
-            self.ring({(job, lane)})
+        if job not in self._again:
+            self._ringing.discard(job)
+            return
+        # Under load a bell for each group would wake a worker that is busy with the last one.
+        self._again.discard(job)
+        asyncio.get_running_loop().call_later(RING_PAUSE_SECONDS, self._ring, job, lane)
 
 
 def edge_of(state: State) -> Edge:

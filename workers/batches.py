@@ -64,12 +64,16 @@ class Cursor:
 
 
 class Report(Struct, frozen=True):
-    """What a batch did: the ids that ended, the jobs to ring for, seconds until the soonest deferred one."""
+    """What a batch did: the ids that ended, the jobs to ring for, seconds until the soonest deferred one.
+
+    ``full`` says that it took as many commands as it may, so there are probably more.
+    """
 
     claimed: int
     ended: list[UUID]
     ring: set[type[Command]]
     look_again_seconds: float | None = None
+    full: bool = False
 
 
 class BatchRunner:
@@ -261,6 +265,7 @@ class BatchRunner:
             ended=[row[0] for row in finished] + [row[0] for row in parked],
             ring={type(new.command) for new in follow_ups},
             look_again_seconds=min((seconds for _, seconds in deferred), default=None),
+            full=len(outcomes) >= self._commands_max,
         )
         return report, counts, [c.correlation for c, _ in outcomes]
 

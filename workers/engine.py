@@ -26,6 +26,8 @@ log = telemetry.logger()
 
 DRAIN_BATCHES_MAX = 200
 DRAIN_SECONDS_MAX = 2.0
+CALL_SECONDS = 0.1
+"""How often a worker that finds full batches calls for others."""
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.1
 RETRY_SECONDS_MAX = 2.0
@@ -157,6 +159,7 @@ class Engine:
     async def _drain_batches(self, name: str, runner: BatchRunner) -> None:
         loop = asyncio.get_running_loop()
         stop_at = loop.time() + DRAIN_SECONDS_MAX
+        call_at = 0.0
         cursor = Cursor()
         async with self._pool.acquire() as conn:
             for _ in range(DRAIN_BATCHES_MAX):
@@ -169,6 +172,10 @@ class Engine:
                     self.say(self.doorbell.ring, command.job, command.lane.value)
                 if report.look_again_seconds is not None:
                     self._look_again(name, report.look_again_seconds)
+                if report.full and loop.time() > call_at:
+                    # There is more than one batch of it: have another worker come, if one is free.
+                    call_at = loop.time() + CALL_SECONDS
+                    self._ring_anew(name)
                 if not report.claimed:
                     if runner.job.command.ordered:
                         await self._look_when_due(conn, name)
@@ -188,10 +195,13 @@ class Engine:
     def _hand_on(self, name: str) -> None:
         """Enough for one bell: ring again, so that others get their turn first."""
         self._heard.discard(name)
-        self.say(self.doorbell.answered, name)
-        self.say(self.doorbell.ring, name, self.jobs[name].lane.value)
+        self._ring_anew(name)
         # Should nobody hear it: this process goes on by itself.
         self._look_again(name, LOOK_SECONDS / 4)
+
+    def _ring_anew(self, name: str) -> None:
+        self.say(self.doorbell.answered, name)
+        self.say(self.doorbell.ring, name, self.jobs[name].lane.value)
 
     async def _look_when_due(self, conn: Any, name: str) -> None:
         wait = await conn.fetchval(sql.NEXT_RUN, name)

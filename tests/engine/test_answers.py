@@ -123,9 +123,7 @@ async def test_a_lost_notice_costs_a_quarter_of_a_second_and_one_query_for_all(r
         assert sorted(ids) in counting.queries, "one query asks for all"
 
 
-async def test_a_notice_lost_with_the_connection_is_made_good_on_reconnect(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_notice_lost_with_the_connection_is_made_good_on_reconnect(rig: Rig, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(waiters, "LOOK_SECONDS", NEVER)
     monkeypatch.setattr(waiters, "RECONNECT_SECONDS", 0.05)
     (command_id,) = await submit(rig.conn, Note("a"))
@@ -148,7 +146,9 @@ async def test_without_redis_answers_come_all_the_same(rig: Rig):
 
 async def test_a_parked_command_answers_too(rig: Rig):
     (command_id,) = await submit(rig.conn, Note("a"))
-    await rig.conn.execute("INSERT INTO parked (id, job, attempts, error) VALUES ($1, 'test_notes', 3, 'x')", command_id)
+    await rig.conn.execute(
+        "INSERT INTO parked (id, job, attempts, error) VALUES ($1, 'test_notes', 3, 'x')", command_id
+    )
     async with waiting(rig.pool, rig.settings.redis_url) as made:
         ended = await asyncio.wait_for(made.register(command_id), 3)
         assert ended is not None

@@ -130,7 +130,9 @@ async def test_days_of_the_journal_are_dropped_whole_when_nothing_of_them_is_unf
         await submit(rig.conn, PruneJournal())
         await rig.drain(rig.runner(prune_journal))
         name = f"%{day:%Y%m%d}"
-        return int(await rig.conn.fetchval("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE $1", name))
+        return int(
+            await rig.conn.fetchval("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE $1", name)
+        )
 
     await rig.conn.execute("INSERT INTO parked (id, job, attempts, error) VALUES ($1, 'x', 3, 'e')", old)
     assert await partitions() == 2, "a parked command of that day may still be sent back"

@@ -34,6 +34,8 @@ QUERIES: dict[tuple[str, str], str] = {
 }
 NAMES = [f"{module.removeprefix('domain.')}.{name}" for module, name in QUERIES]
 
+# An operator's retry finds its command's partition while it runs, by the id of the row it took.
+PRUNED_AS_IT_RUNS = {("domain.journal.sql", "UNPARK")}
 LARGE = 10_000
 
 
@@ -105,7 +107,11 @@ def partitions(plan: dict[str, Any]) -> set[str]:
 
 
 def scans(plan: dict[str, Any], large: set[str]) -> list[str]:
-    return [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan" and node["Relation Name"] in large]
+    return [
+        node["Relation Name"]
+        for node in nodes(plan)
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in large
+    ]
 
 
 def test_every_statement_of_the_domain_is_planned_here():
@@ -127,7 +133,8 @@ async def test_no_statement_scans_a_large_table(filled: tuple[str, dict[str, Any
         assert scans(plan, large) == []
         # Ids of one day: its partition, and at midnight its neighbour.
         tables = {name.split("_")[0] for name in partitions(plan)}
-        assert len(partitions(plan)) <= 2 * len(tables), "partitions that can't matter are left out"
+        if key not in PRUNED_AS_IT_RUNS:
+            assert len(partitions(plan)) <= 2 * len(tables), "partitions that can't matter are left out"
         assert scans(await explain_generic(conn, QUERIES[key]), large) == []
     finally:
         await conn.close()
@@ -146,10 +153,23 @@ async def test_a_claim_reads_its_rows_in_the_index_order_and_stops(filled: tuple
         await conn.close()
     first = next(node for node in nodes(plan) if node.get("Subplan Name") == "CTE due")
     kinds = [node["Node Type"] for node in nodes(first)]
-    assert kinds[:2] == ["Limit", "LockRows"]
+    assert kinds[0] == "Limit"
+    assert "LockRows" in kinds
     assert "Sort" not in kinds
-    index = next(node for node in nodes(first) if node.get("Index Name"))
-    assert index["Index Name"] == "pending_due"
+    (scan,) = [node for node in nodes(first) if node.get("Alias") in {"pending", "p"}]
+    assert scan["Index Name"] == "pending_due"
+
+
+async def test_a_scan_would_be_seen(filled: tuple[str, dict[str, Any]]):
+    conn = await asyncpg.connect(filled[0])
+    try:
+        query = "SELECT count(*) FROM orders WHERE payment = $1"
+        assert scans(await explain(conn, query, ("unpaid",)), {"orders"}) == ["orders"]
+        assert scans(await explain_generic(conn, query), {"orders"}) == ["orders"]
+        every = await explain(conn, "SELECT count(*) FROM commands WHERE job = $1", ("place_orders",))
+        assert len(partitions(every)) > 2
+    finally:
+        await conn.close()
 
 
 async def test_the_filled_tables_are_over_the_limit(filled: tuple[str, dict[str, Any]]):

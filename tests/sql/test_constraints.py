@@ -1,0 +1,211 @@
+"""Constraints carry the invariants: the database refuses what must never be, whoever asks."""
+
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from domain.catalog.model import NewOffer
+from domain.migrations.sql.first import FROZEN_TABLES
+from jobs.place_orders import place_orders
+from tests.builders import place, submit, write_offers
+from tests.engine.fixtures import database_url, reused_database
+from tests.engine.parts import rig_of
+
+__all__ = ["database_url", "reused_database"]
+
+pytestmark = pytest.mark.anyio
+
+CHECK, UNIQUE, FOREIGN, FROZEN, NULL = "23514", "23505", "23503", "23001", "23502"
+ANY = "gen_random_uuid()"
+
+
+@pytest.fixture
+async def shop(conn: Any, settings: Any) -> NewOffer:
+    """One offer with five units, and one order of two of them."""
+    (offer,) = await write_offers(conn, units=5, price=100)
+    await submit(conn, place(offer, quantity=2))
+    async with rig_of(settings, conn) as rig:
+        await rig.drain(rig.runner(place_orders))
+    assert await conn.fetchval("SELECT count(*) FROM orders") == 1
+    return offer
+
+
+REFUSED = {
+    "stock: never oversold": (CHECK, "UPDATE stock SET reserved = 6"),
+    "stock: a backorder limit counts": (CHECK, "UPDATE stock SET backorder_limit = 2, reserved = 8"),
+    "stock: less on hand than is reserved": (CHECK, "UPDATE stock SET on_hand = 1"),
+    "stock: nothing reserved below zero": (CHECK, "UPDATE stock SET reserved = -1"),
+    "stock: no negative backorder limit": (CHECK, "UPDATE stock SET backorder_limit = -1"),
+    "stock: on hand below the backorder limit": (CHECK, "UPDATE stock SET reserved = 0, on_hand = -1"),
+    "stock: one row per offer and location": (UNIQUE, "INSERT INTO stock SELECT * FROM stock"),
+    "stock: only of an offer": (FOREIGN, f"INSERT INTO stock (variant_id, seller_id) VALUES ({ANY}, {ANY})"),
+    "reservation: of nothing": (CHECK, "UPDATE reservations SET quantity = 0"),
+    "reservation: an unknown state": (CHECK, "UPDATE reservations SET status = 'lost'"),
+    "reservation: twice": (UNIQUE, "INSERT INTO reservations SELECT * FROM reservations"),
+    "movement: one of a kind for a cause": (UNIQUE, "INSERT INTO movements SELECT * FROM movements"),
+    "movement: that moves nothing": (
+        CHECK,
+        "INSERT INTO movements (cause_id, kind, variant_id, seller_id, actor)"
+        f" VALUES ({ANY}, 'sold', {ANY}, {ANY}, {ANY})",
+    ),
+    "movement: of an unknown kind": (
+        CHECK,
+        "INSERT INTO movements (cause_id, kind, variant_id, seller_id, actor, on_hand_delta)"
+        f" VALUES ({ANY}, 'stolen', {ANY}, {ANY}, {ANY}, 1)",
+    ),
+    "order: a number twice": (
+        UNIQUE,
+        "INSERT INTO orders (id, number, buyer, currency, placed_at, expires_at)"
+        f" SELECT {ANY}, number, buyer, currency, now(), now() FROM orders",
+    ),
+    "order: an unknown payment state": (CHECK, "UPDATE orders SET payment = 'free'"),
+    "order: a currency that is none": (CHECK, "UPDATE orders SET currency = 'usd'"),
+    "order: no version below one": (CHECK, "UPDATE orders SET version = 0"),
+    "seller order: one per seller": (UNIQUE, "INSERT INTO seller_orders SELECT * FROM seller_orders"),
+    "seller order: an unknown fulfilment": (CHECK, "UPDATE seller_orders SET fulfilment = 'lost'"),
+    "seller order: only of an order": (
+        FOREIGN,
+        f"INSERT INTO seller_orders (order_id, seller_id, seller_no) VALUES ({ANY}, {ANY}, 0)",
+    ),
+    "line: a total that isn't price times quantity": (
+        CHECK,
+        "INSERT INTO order_lines SELECT order_id, 1, seller_id, variant_id, sku, title, category, attributes, 2, 100, 199"
+        " FROM order_lines",
+    ),
+    "line: of nothing": (
+        CHECK,
+        "INSERT INTO order_lines SELECT order_id, 1, seller_id, variant_id, sku, title, category, attributes, 0, 100, 0"
+        " FROM order_lines",
+    ),
+    "line: at a negative price": (
+        CHECK,
+        "INSERT INTO order_lines SELECT order_id, 1, seller_id, variant_id, sku, title, category, attributes, 1, -1, -1"
+        " FROM order_lines",
+    ),
+    "line: of a seller who has no part in the order": (
+        FOREIGN,
+        f"INSERT INTO order_lines SELECT order_id, 1, {ANY}, variant_id, sku, title, category, attributes, 1, 1, 1"
+        " FROM order_lines",
+    ),
+    "price version: one of a number": (UNIQUE, "INSERT INTO price_versions SELECT * FROM price_versions"),
+    "price version: a negative amount": (
+        CHECK,
+        "INSERT INTO price_versions (order_id, version, lines, amounts_minor, total_minor)"
+        " SELECT id, 2, '{0}', '{-1}', 0 FROM orders",
+    ),
+    "price version: a line without an amount": (
+        CHECK,
+        "INSERT INTO price_versions (order_id, version, lines, amounts_minor, total_minor)"
+        " SELECT id, 2, '{0,1}', '{1}', 1 FROM orders",
+    ),
+    "cancelled line: only of a line": (
+        FOREIGN,
+        f"INSERT INTO cancelled_lines (order_id, line_no, command_id) SELECT id, 7, {ANY} FROM orders",
+    ),
+    "event: a stream's version twice": (
+        UNIQUE,
+        "INSERT INTO events (stream, version, type, data, actor) SELECT stream, version, type, data, actor FROM events",
+    ),
+    "event: no version below one": (
+        CHECK,
+        f"INSERT INTO events (stream, version, type, data, actor) VALUES ({ANY}, 0, 'x', '{{}}', {ANY})",
+    ),
+    "offer: a SKU twice with one seller": (
+        UNIQUE,
+        f"WITH v AS (INSERT INTO variants (id, product_id) SELECT {ANY}, product_id FROM variants RETURNING id)"
+        " INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency)"
+        " SELECT v.id, o.seller_id, o.sku, 1, 'USD' FROM v, offers o",
+    ),
+    "offer: a negative price": (CHECK, "UPDATE offers SET price_minor = -1"),
+    "offer: a price past all bounds": (CHECK, "UPDATE offers SET price_minor = 1000000000000001"),
+    "seller: an unknown state": (CHECK, "UPDATE sellers SET status = 'gone'"),
+    "seller: without a name": (CHECK, "UPDATE sellers SET name = ''"),
+    "product: an unknown state": (CHECK, "UPDATE products SET status = 'gone'"),
+    "variant: attributes that are no object": (CHECK, "UPDATE variants SET attributes = '[]'"),
+    "outcome: an unknown status": (CHECK, "INSERT INTO outcomes (id, status) VALUES (uuidv7(), 'failed')"),
+    "outcome: refused without a problem": (CHECK, "INSERT INTO outcomes (id, status) VALUES (uuidv7(), 'rejected')"),
+    "outcome: succeeded with a problem": (
+        CHECK,
+        "INSERT INTO outcomes (id, status, problem) VALUES (uuidv7(), 'succeeded', '{}')",
+    ),
+    "outcome: a second one": (UNIQUE, "INSERT INTO outcomes (id, status) SELECT id, 'cancelled' FROM outcomes"),
+    "command: a second one of an id": (UNIQUE, "INSERT INTO commands SELECT * FROM commands"),
+    "pending: no weight": (
+        CHECK,
+        f"INSERT INTO pending (id, job, weight) VALUES ({ANY}, 'x', 0)",
+    ),
+    "pending: twice in the queue": (
+        UNIQUE,
+        "INSERT INTO pending (id, job) SELECT id, 'x' FROM commands UNION ALL SELECT id, 'x' FROM commands",
+    ),
+    "parked: without an error": (
+        NULL,
+        f"INSERT INTO parked (id, job, attempts) VALUES ({ANY}, 'x', 1)",
+    ),
+    "idempotency: a hash of another length": (
+        CHECK,
+        f"INSERT INTO idempotency (principal, key_hash, command_id, fingerprint) VALUES ({ANY}, '\\x00', {ANY}, '\\x00')",
+    ),
+    "idempotency: a key twice": (
+        UNIQUE,
+        "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint)"
+        f" SELECT buyer, uuid_send(id), {ANY}, uuid_send(id) FROM orders, generate_series(1, 2)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_the_database_refuses(conn: Any, shop: NewOffer, what: str):
+    state, statement = REFUSED[what]
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await conn.execute(statement)
+    assert refused.value.sqlstate == state, refused.value
+
+
+@pytest.mark.parametrize("change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
+@pytest.mark.parametrize("table", FROZEN_TABLES)
+async def test_what_is_frozen_is_neither_changed_nor_deleted(conn: Any, shop: NewOffer, table: str, change: str):
+    if table == "cancelled_lines":
+        await conn.execute(
+            "INSERT INTO cancelled_lines (order_id, line_no, command_id) SELECT order_id, 0, $1 FROM order_lines",
+            uuid4(),
+        )
+    column = await conn.fetchval("SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1", table)
+    with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+        await conn.execute(change.format(table=table, column=column))
+
+
+async def test_foreign_keys_stay_inside_an_aggregate(conn: Any, shop: NewOffer):
+    """Each more costs every order time and locks; what crosses aggregates is the audit's."""
+    rows = await conn.fetch(
+        "SELECT conrelid::regclass::text AS child, confrelid::regclass::text AS parent FROM pg_constraint"
+        " WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+    )
+    assert {(row["child"], row["parent"]) for row in rows} == {
+        ("products", "sellers"),
+        ("variants", "products"),
+        ("offers", "variants"),
+        ("offers", "sellers"),
+        ("stock", "offers"),
+        ("seller_orders", "orders"),
+        ("order_lines", "seller_orders"),
+        ("price_versions", "orders"),
+        ("cancelled_lines", "order_lines"),
+    }
+
+
+async def test_the_queue_is_vacuumed_often(conn: Any):
+    options = await conn.fetchval("SELECT array_to_string(reloptions, ' ') FROM pg_class WHERE relname = 'pending'")
+    assert "autovacuum_vacuum_scale_factor=0 " in options
+    assert "autovacuum_vacuum_cost_delay=0" in options
+
+
+async def test_events_know_the_transaction_they_are_of(conn: Any):
+    """A reader goes by it: commits land out of the order of positions."""
+    async with conn.transaction():
+        await conn.execute(
+            f"INSERT INTO events (stream, version, type, data, actor) VALUES ({ANY}, 1, 'x', '{{}}', {ANY})"
+        )
+        assert await conn.fetchval("SELECT xid = pg_current_xact_id() FROM events")

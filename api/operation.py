@@ -1,7 +1,6 @@
 """Operation: sweeps by hand, lanes, health."""
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 from litestar import Request, Response, Router, get, post
@@ -16,6 +15,7 @@ from api.submission import JobView, submit
 from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal import reads
 from domain.journal.model import Lane
+from domain.lanes import LaneList, LaneView, load_lanes
 from domain.rejections import Code
 from infra import telemetry
 from infra.broker import Silent
@@ -23,31 +23,6 @@ from infra.security import Role
 
 JSON = "application/json"
 log = telemetry.logger()
-
-
-class JobFigures(Struct, frozen=True):
-    """A job's queue: commands waiting (counted up to 100,001), age of the oldest in seconds, parked ones."""
-
-    job: str
-    depth: int
-    oldest_seconds: float | None
-    parked: int
-
-
-class LaneView(Struct, frozen=True):
-    """A lane: whether it is paused, its jobs' queues, how many live workers serve it."""
-
-    lane: Lane
-    paused: bool
-    paused_at: datetime | None
-    workers: int
-    jobs: list[JobFigures]
-
-
-class LaneList(Struct, frozen=True):
-    """All lanes."""
-
-    items: list[LaneView]
 
 
 class Health(Struct, frozen=True):
@@ -68,36 +43,6 @@ class Dependencies(Struct, frozen=True):
 
     status: str
     items: list[Dependency]
-
-
-DEPTH_COUNTED_MAX = 100_001
-
-
-async def load_lanes(conn: Any) -> list[LaneView]:
-    """Read all lanes."""
-    lanes = jobs_by_lane()
-    names = [name for jobs in lanes.values() for name in jobs]
-    figures = {row["job"]: row for row in await conn.fetch(reads.LANE_FIGURES, names, DEPTH_COUNTED_MAX)}
-    paused = {row["lane"]: row["paused_at"] for row in await conn.fetch(reads.PAUSED_LANES)}
-    workers = await conn.fetch(reads.LIVE_WORKERS)
-    return [
-        LaneView(
-            lane=lane,
-            paused=lane.value in paused,
-            paused_at=paused.get(lane.value),
-            workers=sum(lane.value in worker["lanes"] for worker in workers),
-            jobs=[
-                JobFigures(
-                    job=name,
-                    depth=figures[name]["depth"],
-                    oldest_seconds=figures[name]["oldest_seconds"],
-                    parked=figures[name]["parked"],
-                )
-                for name in jobs
-            ],
-        )
-        for lane, jobs in lanes.items()
-    ]
 
 
 @get(

@@ -4,8 +4,8 @@ Invariant: safe to run twice and at once. A crash at any point leaves the schema
 """
 
 import contextlib
+import io
 import os
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,8 +27,8 @@ async def migrate(database_url: str) -> int:
     from infra.piccolo_conf import DB  # noqa: PLC0415
 
     DB.config = {"dsn": database_url}
-    # What Piccolo prints is progress, and stdout belongs to results.
-    with contextlib.redirect_stdout(sys.stderr):
+    # Piccolo prints what it does; the caller says how many migrations ran, and an error says the rest.
+    with contextlib.redirect_stdout(io.StringIO()):
         async with DB.transaction():
             await Migration.raw(f"SELECT pg_advisory_xact_lock({_LOCK})")
             before = await Migration.count() if await Migration.table_exists() else 0

@@ -72,4 +72,4 @@ class ExpireReservations(Command, frozen=True):
 
     def weight(self) -> int:
         """A step of the sweep handles a bounded number of reservations; a named order has a few."""
-        return 10 * len(self.orders) if self.orders else 8_000
+        return 10 * len(self.orders) if self.orders else 10_000

@@ -142,7 +142,7 @@ def _register(job: Job) -> None:
 
 
 def batch(
-    command: type[C], *, commands_max: int = 500, rows_max: int = 8_000
+    command: type[C], *, commands_max: int = 500, rows_max: int = 10_000
 ) -> Callable[[Callable[[Batch[C]], Awaitable[Sequence[BatchOutcome]]]], BatchJob]:
     """Declare a job that claims, runs and finishes up to ``commands_max`` commands in one transaction.
 

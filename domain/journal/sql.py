@@ -94,13 +94,14 @@ RETURNING p.id, p.run_at, p.attempts, pg_current_xact_id() AS xid
 """
 
 # A command that may have killed its process, or failed with its batch again and again, runs alone.
+# OFFSET 0 keeps the planner from making joins of the conditions: it would join and sort all that is due for one row.
 CLAIM_SOLO = """
 DELETE FROM pending WHERE id = (
     SELECT id FROM pending p
     WHERE job = $1 AND solo AND run_at <= now()
       AND NOT EXISTS (SELECT FROM paused_lanes WHERE lane = $2)
-      AND NOT EXISTS (SELECT FROM pending e WHERE e.id = p.aggregate)
-      AND NOT EXISTS (SELECT FROM pending e WHERE e.aggregate = p.aggregate AND e.id < p.id)
+      AND NOT EXISTS (SELECT FROM pending e WHERE e.id = p.aggregate OFFSET 0)
+      AND NOT EXISTS (SELECT FROM pending e WHERE e.aggregate = p.aggregate AND e.id < p.id OFFSET 0)
     ORDER BY run_at, id LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
@@ -122,8 +123,8 @@ WITH due AS MATERIALIZED (
     SELECT id FROM pending p
     WHERE job = $1 AND run_at <= now()
       AND NOT EXISTS (SELECT FROM paused_lanes WHERE lane = $4)
-      AND NOT EXISTS (SELECT FROM pending e WHERE e.id = p.aggregate)
-      AND NOT EXISTS (SELECT FROM pending e WHERE e.aggregate = p.aggregate AND e.id < p.id)
+      AND NOT EXISTS (SELECT FROM pending e WHERE e.id = p.aggregate OFFSET 0)
+      AND NOT EXISTS (SELECT FROM pending e WHERE e.aggregate = p.aggregate AND e.id < p.id OFFSET 0)
     ORDER BY run_at, id LIMIT $2
     FOR UPDATE SKIP LOCKED
 )

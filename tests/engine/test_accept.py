@@ -5,8 +5,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +19,7 @@ from domain.journal.model import NewCommand
 from infra import postgres
 from infra.clock import new_id
 from tests.builders import new
+from tests.engine.accepting import Spying, accepting
 from tests.engine.parts import Note, Rig, until, until_blocked
 
 pytestmark = pytest.mark.anyio
@@ -34,54 +33,6 @@ def keyed(key: str, text: str = "", *, principal: UUID = ALICE, size: int = 1) -
     return msgspec.structs.replace(
         made, key_hash=key.encode().ljust(16, b"\0"), fingerprint=text.encode().ljust(16, b"\0")
     )
-
-
-@asynccontextmanager
-async def accepting(pool: Any, *, buffer_max: int = 1_000, group_max: int = 500) -> AsyncIterator[Any]:
-    """An accept loop; ``rung`` collects what it rang for."""
-    rung: list[set[tuple[str, str]]] = []
-    made: Any = Accept(pool, buffer_max=buffer_max, group_max=group_max, ring=rung.append)
-    made.rung = rung
-    made.start()
-    try:
-        yield made
-    finally:
-        await made.stop()
-        with suppress(asyncio.CancelledError):
-            await made._loop_task
-
-
-class Spying:
-    """A pool that counts what goes through it, and can be told to misbehave around each use."""
-
-    def __init__(self, pool: Any) -> None:
-        self.pool = pool
-        self.statements: list[str] = []
-        self.before: Any = None
-        self.after: Any = None
-
-    @asynccontextmanager
-    async def acquire(self, **options: Any) -> AsyncIterator[Any]:
-        async with self.pool.acquire(**options) as conn:
-            yield _Spied(conn, self)
-
-
-class _Spied:
-    def __init__(self, conn: Any, spying: Spying) -> None:
-        self._conn = conn
-        self._spying = spying
-
-    async def fetch(self, query: str, *args: Any) -> Any:
-        self._spying.statements.append(query)
-        if self._spying.before is not None:
-            await self._spying.before(self._conn, query)
-        rows = await self._conn.fetch(query, *args)
-        if self._spying.after is not None:
-            await self._spying.after(self._conn, query)
-        return rows
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._conn, name)
 
 
 async def count(rig: Rig, table: str = "commands") -> int:

@@ -85,7 +85,8 @@ async def test_the_sweep_rescues_and_forgets_workers_long_silent(rig: Rig):
     (dead,) = await submit(rig.conn, Note("a"))
     await run_of(rig, [dead], beat=False, fate="aborted")
     await rig.conn.execute(
-        "INSERT INTO workers (id, name, lanes, heartbeat_at) SELECT gen_random_uuid(), n, '{}', now() - make_interval(hours => h)"
+        "INSERT INTO workers (id, name, lanes, heartbeat_at)"
+        " SELECT gen_random_uuid(), n, '{}', now() - make_interval(hours => h)"
         " FROM (VALUES ('old', 25), ('recent', 23)) AS t (n, h)"
     )
     (sweep,) = await submit(rig.conn, RescueRuns())

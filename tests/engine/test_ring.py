@@ -78,7 +78,7 @@ def test_a_redis_that_is_silent_costs_200_ms_and_then_nothing(silent_redis: Sett
 
 
 @pytest.mark.anyio
-async def test_ringing_does_not_hold_up_the_loop_that_rings(rig: Rig, silent_redis: Settings):
+async def test_ringing_does_not_hold_up_the_loop_that_rings(silent_redis: Settings):
     edge = Edge(silent_redis)
     await edge.start()
     try:

@@ -89,7 +89,8 @@ async def journal_to_prune(rig: Rig) -> list[Command]:
     """Idempotency keys old enough to go and ones that stay."""
     await rig.conn.execute(
         "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint, created_at)"
-        " SELECT gen_random_uuid(), uuid_send(gen_random_uuid()), ('00000000-0000-7000-' || right(gen_random_uuid()::text, 17))::uuid,"
+        " SELECT gen_random_uuid(), uuid_send(gen_random_uuid()),"
+        " ('00000000-0000-7000-' || right(gen_random_uuid()::text, 17))::uuid,"
         " uuid_send(gen_random_uuid()),"
         " now() - make_interval(hours => CASE WHEN n <= 20 THEN 100 ELSE 1 END) FROM generate_series(1, 30) AS n"
     )

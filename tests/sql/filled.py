@@ -28,7 +28,8 @@ CREATE TEMP TABLE numbers AS SELECT n, pg_temp.nth(1, n) AS seller, pg_temp.nth(
 INSERT INTO sellers (id, name, status) SELECT seller, 'S', 'approved' FROM numbers;
 INSERT INTO products (id, seller_id, title, status) SELECT variant, seller, 'T', 'active' FROM numbers;
 INSERT INTO variants (id, product_id) SELECT variant, variant FROM numbers;
-INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency) SELECT variant, seller, n, 100, 'USD' FROM numbers;
+INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency)
+    SELECT variant, seller, n, 100, 'USD' FROM numbers;
 INSERT INTO stock (variant_id, seller_id, on_hand) SELECT variant, seller, 100 FROM numbers;
 INSERT INTO commands (id, job, principal, aggregate, payload) SELECT id, 'place_orders', buyer, id, '{{}}' FROM numbers;
 INSERT INTO outcomes (id, status) SELECT id, 'succeeded' FROM numbers WHERE n % 10 > 0;

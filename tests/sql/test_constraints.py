@@ -71,7 +71,8 @@ REFUSED = {
     ),
     "line: a total that isn't price times quantity": (
         CHECK,
-        "INSERT INTO order_lines SELECT order_id, 1, seller_id, variant_id, sku, title, category, attributes, 2, 100, 199"
+        "INSERT INTO order_lines SELECT order_id, 1, seller_id, variant_id, sku, title, category, attributes, 2,"
+        " 100, 199"
         " FROM order_lines",
     ),
     "line: of nothing": (
@@ -146,7 +147,8 @@ REFUSED = {
     ),
     "idempotency: a hash of another length": (
         CHECK,
-        f"INSERT INTO idempotency (principal, key_hash, command_id, fingerprint) VALUES ({ANY}, '\\x00', {ANY}, '\\x00')",
+        f"INSERT INTO idempotency (principal, key_hash, command_id, fingerprint)"
+        f" VALUES ({ANY}, '\\x00', {ANY}, '\\x00')",
     ),
     "idempotency: a key twice": (
         UNIQUE,
@@ -156,17 +158,19 @@ REFUSED = {
 }
 
 
+@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("what", REFUSED)
-async def test_the_database_refuses(conn: Any, shop: NewOffer, what: str):
+async def test_the_database_refuses(conn: Any, what: str):
     state, statement = REFUSED[what]
     with pytest.raises(asyncpg.PostgresError) as refused:
         await conn.execute(statement)
     assert refused.value.sqlstate == state, refused.value
 
 
+@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
 @pytest.mark.parametrize("table", FROZEN_TABLES)
-async def test_what_is_frozen_is_neither_changed_nor_deleted(conn: Any, shop: NewOffer, table: str, change: str):
+async def test_what_is_frozen_is_neither_changed_nor_deleted(conn: Any, table: str, change: str):
     if table == "cancelled_lines":
         await conn.execute(
             "INSERT INTO cancelled_lines (order_id, line_no, command_id) SELECT order_id, 0, $1 FROM order_lines",
@@ -177,7 +181,7 @@ async def test_what_is_frozen_is_neither_changed_nor_deleted(conn: Any, shop: Ne
         await conn.execute(change.format(table=table, column=column))
 
 
-async def test_foreign_keys_stay_inside_an_aggregate(conn: Any, shop: NewOffer):
+async def test_foreign_keys_stay_inside_an_aggregate(conn: Any):
     """Each more costs every order time and locks; what crosses aggregates is the audit's."""
     rows = await conn.fetch(
         "SELECT conrelid::regclass::text AS child, confrelid::regclass::text AS parent FROM pg_constraint"

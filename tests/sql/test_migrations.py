@@ -96,7 +96,7 @@ async def test_a_crash_in_the_middle_leaves_nothing(empty_url: str, monkeypatch:
     assert await migrate(empty_url) >= 1, "and the next run makes it good"
 
 
-async def test_the_days_to_come_have_their_partitions(database_url: str, conn: Any):
+async def test_the_days_to_come_have_their_partitions(conn: Any):
     for table in ("commands", "outcomes"):
         days = await conn.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = $1::regclass", table)
         assert days == PARTITION_LEAD_DAYS + 2, "yesterday, today and two weeks"

@@ -12,10 +12,10 @@ from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Send
 
 from api import jobs, operation, orders
-from api.context import Edge, edge_of
+from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
 from api.openapi import describe
 from api.problems import ProblemError, on_exception, on_http_exception, on_problem
@@ -39,40 +39,30 @@ WHERE (SELECT count(*) FROM (SELECT FROM pending WHERE job = j LIMIT $2 + 1) AS 
 def correlate(app: ASGIApp) -> ASGIApp:
     """Give each request its correlation id, send it back, and log the request in one line."""
 
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+    async def middleware(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         started = time.perf_counter()
-        correlation = ""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                text = value.decode("latin-1")
-                correlation = text if _REQUEST_ID.match(text) else ""
+        fields = scope[FIELDS] = dict(scope["headers"])
+        wished = fields.get(b"x-request-id", b"").decode("latin-1")
         # Left empty, it becomes the id of the command the request turns into, or a new one.
-        scope["correlation"] = correlation  # type: ignore[typeddict-unknown-key]
+        scope[CORRELATION] = wished if _REQUEST_ID.match(wished) else ""
         status = 0
 
-        async def send_on(message: Message) -> None:
-            nonlocal status, correlation
+        async def send_on(message: Any) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                correlation = scope["correlation"] or str(new_id())  # type: ignore[typeddict-item]
-                headers = list(message.get("headers", []))
-                headers.append((b"x-request-id", correlation.encode()))
-                message["headers"] = headers
+                correlation = scope[CORRELATION] = scope[CORRELATION] or str(new_id())
+                message["headers"] = [*message["headers"], (b"x-request-id", correlation.encode())]
             await send(message)
 
         try:
             await app(scope, receive, send_on)
         finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 2),
-                correlation=correlation,
+            telemetry.log_request(
+                scope["method"], scope["path"], status, (time.perf_counter() - started) * 1000, scope[CORRELATION]
             )
 
     return middleware

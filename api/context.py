@@ -25,6 +25,19 @@ encode = msgspec.json.Encoder().encode
 RING_PAUSE_SECONDS = 0.005
 
 
+FIELDS = "fields"
+"""Where a request's scope keeps its header fields, by name; of a field sent twice, the last one."""
+CORRELATION = "correlation"
+"""Where a request's scope keeps its correlation id; empty until it is known."""
+
+
+def field(request: Request[Any, Any, Any], name: bytes) -> str | None:
+    """A header field by its name in lower case. Litestar's own headers cost each request a copy in another form."""
+    scope: Any = request.scope
+    value = scope[FIELDS].get(name)
+    return None if value is None else value.decode("latin-1")
+
+
 class Edge:
     """The api process's side of the engine."""
 
@@ -109,7 +122,7 @@ def edge_of(state: State) -> Edge:
 
 def principal_of(request: Request[Any, Any, Any]) -> Principal:
     """Who asks; raises a problem of status 401 without a valid bearer token."""
-    header = request.headers.get("authorization")
+    header = field(request, b"authorization")
     if header is None:
         raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
     scheme, _, token = header.partition(" ")

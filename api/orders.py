@@ -9,7 +9,7 @@ from litestar.params import Parameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
-from api.context import edge_of, encode, require
+from api.context import edge_of, encode, field, require
 from api.decode import check_order, decode, read_body
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
@@ -71,7 +71,7 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
     order = decode(
         await read_body(request, edge.settings.body_bytes_max),
         PlaceOrder,
-        content_type=request.headers.get("content-type", ""),
+        content_type=field(request, b"content-type") or "",
         limits=edge.limits,
     )
     check_order(order, edge.limits)
@@ -173,7 +173,7 @@ async def cancel_order(request: Request[Any, Any, Any], order_id: UUID) -> ASGIR
     raw = await read_body(request, edge.settings.body_bytes_max)
     wish = Cancellation()
     if raw:
-        content_type = request.headers.get("content-type", "")
+        content_type = field(request, b"content-type") or ""
         wish = decode(raw, Cancellation, content_type=content_type, limits=edge.limits)
     async with edge.pool.acquire(timeout=2) as conn:
         await _must_know(conn, principal, order_id)

@@ -15,7 +15,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from api.context import Edge, encode
+from api.context import CORRELATION, Edge, encode, field
 from api.problems import Problem, problem_answer, problem_of, refuse
 from domain.journal.keys import digest
 from domain.journal.model import Command, NewCommand, Status
@@ -87,11 +87,13 @@ def view_of(job: JobState, *, for_admin: bool = False) -> JobView:
 
 def wait_seconds(request: Request[Any, Any, Any], seconds_max: float) -> float | None:
     """How long the client would wait (``Prefer: wait=N``, RFC 7240), at most what is allowed; None if not at all."""
-    prefer = request.headers.get("prefer")
+    prefer = field(request, b"prefer")
     if prefer is None:
         return None
-    # It may come in several headers, which count as one list.
-    found = _WAIT.search(", ".join(request.headers.getall("prefer")))
+    found = _WAIT.search(prefer)
+    if found is None:
+        # It may come in several headers, which count as one list.
+        found = _WAIT.search(", ".join(request.headers.getall("prefer")))
     return None if found is None else min(float(found[1]), seconds_max)
 
 
@@ -99,8 +101,10 @@ async def submit(
     request: Request[Any, Any, Any], edge: Edge, principal: Principal, command: Command, *, operation: str
 ) -> ASGIResponse:
     """Write a command to the journal and answer: 202 with the job, or its outcome if the client waits for it."""
+    scope: Any = request.scope
+    path = scope["path"]
     payload = encode(command)
-    key = request.headers.get("idempotency-key")
+    key = field(request, b"idempotency-key")
     key_hash = fingerprint = None
     if key is not None:
         if len(key) > edge.settings.idempotency_key_length_max or not _KEY.match(key):
@@ -108,10 +112,9 @@ async def submit(
             detail = f"an Idempotency-Key has 1 to {limit} printable ASCII characters"
             raise refuse(400, Code.INVALID_REQUEST, detail, "Idempotency-Key")
         key_hash = digest(key.encode())
-        fingerprint = digest(operation.encode(), request.url.path.encode(), payload)
+        fingerprint = digest(operation.encode(), path.encode(), payload)
     command_id = new_id()
-    scope: Any = request.scope
-    correlation = scope["correlation"] = scope["correlation"] or str(command_id)
+    correlation = scope[CORRELATION] = scope[CORRELATION] or str(command_id)
     new = NewCommand(
         id=command_id,
         principal=principal.id,
@@ -202,11 +205,12 @@ def _ended(
     request: Request[Any, Any, Any], job_id: UUID, command: Command, ended: Ended, headers: dict[str, str]
 ) -> ASGIResponse:
     headers["Location"] = f"/jobs/{job_id}"
+    path = request.scope["path"]
     match ended.status:
         case Status.REJECTED if ended.problem is not None:
-            return problem_answer(problem_of(ended.problem, request.url.path, job_id), headers)
+            return problem_answer(problem_of(ended.problem, path, job_id), headers)
         case Status.FAILED:
-            return problem_answer(problem_of(_failure(None, for_admin=False), request.url.path, job_id), headers)
+            return problem_answer(problem_of(_failure(None, for_admin=False), path, job_id), headers)
         case _:
             view = JobView(
                 id=job_id,

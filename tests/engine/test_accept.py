@@ -239,8 +239,8 @@ async def test_a_full_buffer_answers_503_at_once(rig: Rig):
         async with rig.pool.acquire() as lock:
             await lock.execute("BEGIN; LOCK TABLE pending IN EXCLUSIVE MODE")
             waiting = []
-            # Two groups are in flight and wait for the lock, a third waits in the loop: then the buffer fills.
-            for _ in range(2):
+            # As many groups as may be are in flight and wait for the lock: then the buffer fills.
+            for _ in range(accept_module.GROUPS_IN_FLIGHT):
                 waiting.append(asyncio.ensure_future(accept.submit(new(Note("in flight")))))
                 await asyncio.sleep(0.05)
             waiting += [asyncio.ensure_future(accept.submit(new(Note("buffered")))) for _ in range(3)]
@@ -251,7 +251,7 @@ async def test_a_full_buffer_answers_503_at_once(rig: Rig):
         assert problem(refused.value) == (503, "overloaded")
         assert refused.value.headers["Retry-After"]
         await asyncio.gather(*waiting)
-    assert await count(rig) == 5
+    assert await count(rig) == accept_module.GROUPS_IN_FLIGHT + 3
 
 
 async def test_a_request_that_went_away_disturbs_nobody(rig: Rig):

@@ -161,7 +161,7 @@ async def test_an_error_of_the_infrastructure_costs_no_attempt(rig: Rig, state: 
         (asyncpg.InterfaceError("connection is closed"), postgres.Failure.INFRASTRUCTURE),
         (asyncpg.DataError("can't encode"), postgres.Failure.DATA),
         (asyncpg.UniqueViolationError("twice"), postgres.Failure.DATA),
-        (asyncpg.CheckViolationError("short"), postgres.Failure.DATA),
+        (asyncpg.NotNullViolationError("short"), postgres.Failure.DATA),
         (KeyError("bug"), postgres.Failure.DATA),
     ],
 )

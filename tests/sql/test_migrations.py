@@ -16,7 +16,7 @@ from domain.migrations.sql import first
 from domain.piccolo_app import TABLES
 from infra.migrate import migrate
 from ops.stack import EmbeddedStack
-from tests.system import ROOT
+from tests.system import ROOT, eventually
 
 pytestmark = pytest.mark.anyio
 _numbers = itertools.count(1)
@@ -36,7 +36,16 @@ def empty_url(stack: EmbeddedStack) -> Iterator[str]:
     name = f"empty_{os.getpid()}_{next(_numbers)}"
     asyncio.run(_admin(stack, f"CREATE DATABASE {name}"))
     yield stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-    asyncio.run(_admin(stack, f"DROP DATABASE {name} WITH (FORCE)"))
+
+    def dropped() -> bool:
+        try:
+            asyncio.run(_admin(stack, f"DROP DATABASE {name} WITH (FORCE)"))
+        except asyncpg.InsufficientPrivilegeError:
+            # Autovacuum, which is the superuser's, is at work in it for a moment.
+            return False
+        return True
+
+    eventually(dropped)
 
 
 async def shape(url: str) -> list[Any]:

@@ -24,6 +24,7 @@ from infra import postgres, telemetry
 log = telemetry.logger()
 
 GROUPS_IN_FLIGHT = 1
+"""While one group is written the next one gathers; two at a time are more and smaller ones for the same work."""
 WRITE_SECONDS_MAX = 3.0
 RETRY_SECONDS = 0.05
 

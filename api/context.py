@@ -50,6 +50,7 @@ class Edge:
         self._says = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
         self._ringing: set[str] = set()
         self._again: set[str] = set()
+        self._silent = False
         self.pool: Any = None
         self.accept: Accept
         self.waiters: Waiters
@@ -79,9 +80,8 @@ class Edge:
         self.ready = False
         await self.waiters.stop()
         await self.accept.stop()
+        self._silent = True
         self._says.shutdown(wait=True)
-        # A bell that was to follow another is left out: nobody is there to ring it, and workers look by themselves.
-        self._again.clear()
         self.doorbell.close()
         await asyncio.wait_for(self.pool.close(), timeout=5)
 
@@ -95,6 +95,9 @@ class Edge:
                 self._ring(job, lane)
 
     def _ring(self, job: str, lane: str) -> None:
+        if self._silent:
+            # A bell that was to follow another: nobody is there to ring it now, and workers look by themselves.
+            return
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._says, self._say_ring, loop, job, lane)
 

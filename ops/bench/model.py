@@ -15,7 +15,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     buyers: int = 300
     requests: int = 20_000
     """Different orders a scenario sends in turn, each sending under an Idempotency-Key of its own."""
-    connections: int = 128
+    connections: int = 512
     queue_max: int = 256
     """Messages that may wait in ``per_message`` before its client holds back."""
     limit_connections: int = 32

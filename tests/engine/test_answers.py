@@ -55,7 +55,8 @@ async def waiting(pool: Any, redis_url: str) -> AsyncIterator[Waiters]:
     try:
         yield made
     finally:
-        await made.stop()
+        # A cancellation that came together with a wake-up was lost once, and the process never ended.
+        await asyncio.wait_for(made.stop(), 5)
 
 
 async def subscribed(settings: Settings, count: int = 1) -> None:
@@ -190,7 +191,7 @@ async def test_the_waiter_is_registered_before_the_insert(rig: Rig, monkeypatch:
                 return Accepted(given.id, replayed=False)
 
         edge: Any = SimpleNamespace(accept=Accepting(), waiters=made)
-        request: Any = SimpleNamespace(url=SimpleNamespace(path="/orders"))
+        request: Any = SimpleNamespace(scope={"path": "/orders"})
         answer = await asyncio.wait_for(submission._submit_and_wait(request, edge, command, 2.0), 5)
     assert answer.status_code == 200
 
@@ -206,7 +207,7 @@ async def test_a_replay_hears_of_the_outcome_that_is_there_already(rig: Rig, mon
                 return Accepted(known, replayed=True)
 
         edge: Any = SimpleNamespace(accept=Accepting(), waiters=made)
-        request: Any = SimpleNamespace(url=SimpleNamespace(path="/orders"))
+        request: Any = SimpleNamespace(scope={"path": "/orders"})
         answer = await asyncio.wait_for(submission._submit_and_wait(request, edge, new(Note("a")), 2.0), 5)
         assert not made._waiting
     assert answer.status_code == 200

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from domain.inventory.model import StockKey
-from domain.inventory.sql import lock_stock
+from domain.inventory.sql import LOCK_STOCK, lock_stock
 from domain.journal.declare import Batch, LockFirst, batch, decide_each, effect, registered
 from domain.journal.model import Succeeded
 from domain.orders.model import CancelOrder
@@ -237,7 +237,9 @@ async def test_stock_is_locked_in_the_order_of_its_keys(rig: Rig):
         await holder.execute("BEGIN")
         await holder.execute(select, keys[1].variant_id)
         await locker.execute("BEGIN")
-        locking = asyncio.ensure_future(lock_stock(locker, list(reversed(keys))))
+        backwards = list(reversed(keys))
+        columns = ([k.variant_id for k in backwards], [k.seller_id for k in backwards], [0, 0, 0])
+        locking = asyncio.ensure_future(locker.execute(LOCK_STOCK, *columns))
         await until_blocked(rig.conn, "FROM stock")
         free = {}
         for key in keys:

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from api import context
 from api.context import Edge
 from domain.journal.declare import Batch
 from domain.journal.model import Succeeded
@@ -118,6 +119,23 @@ async def test_a_bell_rung_while_one_is_being_rung_follows_it(rig: Rig):
         assert rung == [JOB, JOB]
     finally:
         await edge.stop()
+
+
+@pytest.mark.anyio
+async def test_a_bell_that_was_to_follow_is_left_out_once_the_process_stops(rig: Rig):
+    """What rings has ended by then; the failure of a timer would be reported where nobody can help it."""
+    edge = Edge(rig.settings)
+    await edge.start()
+    for _ in range(3):
+        edge.ring({(JOB, LANE)})
+    edge._says.submit(lambda: None).result(5)
+    await asyncio.sleep(0)
+    assert not edge._again, "a timer is running"
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
+    await edge.stop()
+    await asyncio.sleep(context.RING_PAUSE_SECONDS * 2)
+    assert failures == []
 
 
 def test_the_actor_takes_the_bell_down_before_its_first_claim(settings: Settings):

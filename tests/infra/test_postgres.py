@@ -59,7 +59,7 @@ async def test_the_limits_are_in_force_inside_a_transaction_and_not_after_it(con
 
 async def test_a_transaction_that_raises_is_rolled_back(conn: Any):
     await conn.execute("CREATE TEMPORARY TABLE kept (n int)")
-    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it is raised inside
+    with pytest.raises(ZeroDivisionError):
         async with postgres.transaction(conn):
             await conn.execute("INSERT INTO kept VALUES (1)")
             raise ZeroDivisionError
@@ -69,7 +69,7 @@ async def test_a_transaction_that_raises_is_rolled_back(conn: Any):
 async def test_a_transaction_left_idle_is_ended_by_the_server(conn: Any):
     ended = asyncio.Event()
     conn.add_termination_listener(lambda _conn: ended.set())
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:  # noqa: PT012 - the wait is the point
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
         async with postgres.transaction(conn):
             await asyncio.wait_for(ended.wait(), 5)
             await conn.fetchval("SELECT 1")

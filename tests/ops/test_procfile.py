@@ -163,7 +163,7 @@ async def _trade_while_workers_change(formation: Formation, url: str, database_u
     assert len(accepted) == len(set(accepted)) < ORDERS_MAX
     eventually_empty = "SELECT NOT EXISTS (SELECT FROM pending WHERE job = 'place_orders')"
     async with asyncio.timeout(30):
-        while not await conn.fetchval(eventually_empty):  # noqa: ASYNC110 - the queue is in another process
+        while not await conn.fetchval(eventually_empty):
             await asyncio.sleep(0.05)
     rows = await conn.fetch("SELECT status, count(*) FROM outcomes WHERE id = ANY ($1) GROUP BY status", accepted)
     outcomes = {row["status"]: row["count"] for row in rows}

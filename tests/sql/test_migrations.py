@@ -75,13 +75,28 @@ async def test_migrating_twice_changes_nothing(empty_url: str):
 
 
 def test_migrating_at_once_from_several_processes_runs_each_migration_once(empty_url: str):
-    script = "import asyncio, sys; from infra.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
+    script = (
+        "import asyncio, sys; from infra.migrate import migrate; import piccolo.apps.migrations.commands.forwards;"
+        " print('ready', flush=True); sys.stdin.readline(); print(asyncio.run(migrate(sys.argv[1])))"
+    )
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", script, empty_url], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", script, empty_url],
+            cwd=ROOT,
+            env={**os.environ, "PICCOLO_CONF": "infra.piccolo_conf"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(4)
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
     done = [(process.communicate(timeout=60), process.returncode) for process in processes]
     assert [code for _, code in done] == [0] * 4, [out for out, _ in done]
     ran = sorted(int(out.split()[-1]) for (out, _), _ in done)

@@ -15,7 +15,7 @@ from api.submission import JobView, submit
 from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal import reads
 from domain.journal.model import Lane
-from domain.lanes import LaneList, LaneView, load_lanes
+from domain.operation.reads import LaneList, LaneView, load_lanes
 from domain.rejections import Code
 from infra import telemetry
 from infra.broker import Silent

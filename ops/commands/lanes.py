@@ -8,7 +8,7 @@ import click
 from domain.commands import jobs_by_lane
 from domain.journal import reads
 from domain.journal.model import SYSTEM, Lane
-from domain.lanes import LaneList, LaneView, load_lanes
+from domain.operation.reads import LaneList, LaneView, load_lanes
 from ops import target
 from ops.output import Output, json_option
 

@@ -227,7 +227,7 @@ def test_the_plan_says_what_was_wanted_and_what_was_short(batch):
 def _poisoned(claimed, poison):
     """A command whose decision raises, early (a quantity that can't be compared) or late (no order number)."""
     if poison == "late":
-        return msgspec.structs.replace(claimed, attempts=-1)
+        return msgspec.structs.replace(claimed, id=None)
     first, *rest = claimed.command.lines
     lines = (OrderLine(first.variant_id, first.seller_id, "many"), *rest)
     return msgspec.structs.replace(claimed, command=PlaceOrder(claimed.command.currency, lines))

@@ -162,4 +162,4 @@ def test_a_free_offer_makes_an_order_of_zero():
 def test_the_order_is_the_commands_id_and_its_number_the_ids():
     result = _decide_one(_line()).result
     assert result.order_id == make_id(1)
-    assert result.number == ids.format_order_number(ids.order_number(make_id(1), 0))
+    assert result.number == ids.format_order_number(ids.order_number(make_id(1)))

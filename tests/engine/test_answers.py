@@ -176,6 +176,20 @@ async def test_who_still_waits_at_the_end_goes_without_an_answer(rig: Rig):
     assert await asyncio.wait_for(made.register(new_id()), 1) is None
 
 
+@pytest.mark.parametrize("turns", range(5))
+async def test_an_end_that_comes_together_with_a_wake_up_is_an_end(rig: Rig, turns: int):
+    """In Python 3.11 asyncio.wait_for loses such a cancellation: the process would never stop."""
+    made = Waiters(rig.pool, rig.settings.redis_url)
+    made.start()
+    await subscribed(rig.settings)
+    made._wake.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    stopping = asyncio.ensure_future(made.stop())
+    done, _ = await asyncio.wait([stopping], timeout=2)
+    assert done
+
+
 async def test_the_waiter_is_registered_before_the_insert(rig: Rig, monkeypatch: pytest.MonkeyPatch):
     """The outcome may be told before the insert's own answer; only who waits already hears of it."""
     monkeypatch.setattr(waiters, "LOOK_SECONDS", NEVER)

@@ -55,21 +55,24 @@ INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.pla
 """
 
 
-def statements(sample: Any) -> dict[tuple[str, str], tuple[object, ...]]:
+Arguments = dict[tuple[str, str], tuple[object, ...]]
+
+
+def statements(sample: Any) -> Arguments:
     """Arguments for each statement, by module and name; ``sample`` has ids of some rows of each kind."""
+    return {**_of_the_queue(sample), **_of_jobs(sample), **_of_orders(sample), **_of_stock(sample)}
+
+
+def _of_the_queue(sample: Any) -> Arguments:
     ids: list[UUID] = sample["ids"]
     bounds = (min(ids), max(ids))
-    variants, sellers, buyer = sample["variants"], sample["sellers"], sample["buyers"][0]
-    count = len(ids)
-    now = datetime.now(UTC)
-    early = now - timedelta(days=1)
+    variants, buyer, count = sample["variants"], sample["buyers"][0], len(ids)
     new = [new_id() for _ in ids]
     zeros, nothing = [0] * count, [None] * count
     hashes = [uuid4().bytes for _ in ids]
-    stock = (variants, sellers, zeros)
     lease = uuid4()
-    claim = ("place_orders", early, 500, 8_000, "orders")
-    j, r, o, v, i, c = (m.__name__ for m in (journal, journal_reads, orders, order_reads, inventory, catalog))
+    claim = ("place_orders", datetime.now(UTC) - timedelta(days=1), 500, 8_000, "orders")
+    j = journal.__name__
     return {
         (j, "INSERT_COMMANDS"): (
             new,
@@ -102,6 +105,14 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[object, ...]]:
         (j, "PRUNE_WORKERS"): (5.0,),
         (j, "DUE_JOBS"): (["place_orders", "cancel_orders"],),
         (j, "PRUNE_KEYS"): (72, 100),
+    }
+
+
+def _of_jobs(sample: Any) -> Arguments:
+    ids: list[UUID] = sample["ids"]
+    bounds, buyer = (min(ids), max(ids)), sample["buyers"][0]
+    r = journal_reads.__name__
+    return {
         (r, "LOAD_JOBS"): (ids, *bounds),
         (r, "LOAD_ENDED"): (ids, *bounds),
         (r, "LIST_JOBS_OF"): (buyer, bounds[1], bounds[0], 50),
@@ -113,6 +124,15 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[object, ...]]:
         (r, "RESUME_LANE"): ("orders",),
         (r, "PAUSED_LANES"): (),
         (r, "LIVE_WORKERS"): (),
+    }
+
+
+def _of_orders(sample: Any) -> Arguments:
+    ids: list[UUID] = sample["ids"]
+    bounds, buyer, sellers, count = (min(ids), max(ids)), sample["buyers"][0], sample["sellers"], len(ids)
+    now = datetime.now(UTC)
+    o, v = orders.__name__, order_reads.__name__
+    return {
         (o, "LOCK_ORDERS"): (ids,),
         (o, "LOAD_ORDERS"): (ids,),
         (o, "LOAD_SELLER_ORDERS"): (ids,),
@@ -131,6 +151,16 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[object, ...]]:
         (v, "LIST_OF_BUYER"): (buyer, bounds[1], 50),
         (v, "LIST_ALL"): (bounds[1], 50),
         (v, "LOAD_TIMELINE"): (ids[0],),
+    }
+
+
+def _of_stock(sample: Any) -> Arguments:
+    ids: list[UUID] = sample["ids"]
+    variants, sellers, count = sample["variants"], sample["sellers"], len(ids)
+    zeros, now = [0] * count, datetime.now(UTC)
+    stock = (variants, sellers, zeros)
+    i, c = inventory.__name__, catalog.__name__
+    return {
         (i, "LOCK_STOCK"): stock,
         (i, "APPLY_STOCK"): (*stock, zeros, [1] * count),
         (i, "RECEIVE_STOCK"): (*stock, [1] * count),

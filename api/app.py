@@ -23,7 +23,7 @@ from domain.commands import COMMANDS
 from infra import settings as settings_module
 from infra import telemetry
 from infra.clock import new_id
-from infra.process import die_with_parent
+from infra.process import die_with_parent, spare_collector
 from infra.settings import Settings
 
 log = telemetry.logger()
@@ -124,6 +124,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     await edge.start()
     _leave_on_sigterm(edge)
     watch = asyncio.create_task(_watch_backlog(edge))
+    spare_collector()
     log.info("api_ready", port=edge.settings.http_port)
     try:
         yield

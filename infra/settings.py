@@ -52,7 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     database_pooler: Literal["none", "transaction"] = "none"
     api_connections_max: Annotated[int, Meta(ge=2, le=1_000)] = 8
     worker_connections_max: Annotated[int, Meta(ge=3, le=1_000)] = 8
-    worker_batch_commands_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    worker_batch_commands_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
     worker_batch_rows_max: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
     worker_attempts_max: Annotated[int, Meta(ge=1, le=100)] = 3
     worker_silence_seconds: Seconds = 5.0

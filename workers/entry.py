@@ -18,6 +18,7 @@ from domain.journal.declare import Job
 from infra import broker, telemetry
 from infra.boot import boot
 from infra.broker import Silent
+from infra.process import spare_collector
 from workers.engine import Engine
 
 log = telemetry.logger()
@@ -83,6 +84,7 @@ def main() -> None:
         signal.signal(signum, lambda *_: stop.set())
     worker = dramatiq.Worker(bells, worker_threads=threads, worker_timeout=THREAD_IDLE_MS)
     worker.start()
+    spare_collector()
     log.info("worker_ready", lanes=[lane.value for lane in config.worker_lanes()], jobs=sorted(engine.jobs))
     stop.wait()
     log.info("worker_stopping")

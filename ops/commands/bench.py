@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from infra.process import spare_collector
 from ops.output import CommandError, Output, json_option
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def command(scenarios: str, seconds: float, output: Output) -> None:
     if unknown:
         raise CommandError(f"no scenario {', '.join(unknown)}; there are {', '.join(NAMES)}")
     try:
+        # The client's collector would be measured with the rest.
+        spare_collector()
         done = uvloop.run(run(names, Sizes(seconds=seconds), lambda what: output.say(f"{what} ...")))
     except (LoadError, OSError, TimeoutError) as error:
         raise CommandError(f"the load broke off: {str(error) or type(error).__name__}") from None

@@ -15,10 +15,9 @@ from domain.inventory import sql as inventory
 from domain.inventory.model import ExpireReservations, StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
-from domain.journal.sql import insert_events
 from domain.orders import placement
 from domain.orders.model import PlacementPlan, PlaceOrder
-from domain.orders.sql import insert_orders
+from domain.orders.sql import insert_placed
 
 
 @batch(PlaceOrder)
@@ -39,10 +38,7 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     )
     if not batch.lock_first and await _must_lock_first(batch, plan, offers):
         raise LockFirst
-    await insert_orders(conn, plan.orders)
-    await inventory.insert_reservations(conn, plan.reservations)
-    await inventory.insert_movements(conn, plan.movements)
-    await insert_events(conn, plan.events)
+    await insert_placed(conn, plan)
     if plan.stock:
         await inventory.lock_stock(conn, plan.stock)
         if not await inventory.apply_stock(conn, plan.stock):

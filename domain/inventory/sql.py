@@ -11,8 +11,30 @@ from uuid import UUID
 from domain.catalog.model import OfferKey
 from domain.connection import Connection
 from domain.inventory.model import Movement, MovementKind, Reservation, StockKey
+from domain.writing import Rows, write
 
 DUE_PER_OFFER_MAX = 500
+MOVEMENT_COLUMNS = (
+    ("cause_id", "uuid"),
+    ("kind", "text"),
+    ("variant_id", "uuid"),
+    ("seller_id", "uuid"),
+    ("location", "smallint"),
+    ("on_hand_delta", "integer"),
+    ("reserved_delta", "integer"),
+    ("actor", "uuid"),
+    ("reason", "text"),
+)
+RESERVATION_COLUMNS = (
+    ("id", "uuid"),
+    ("variant_id", "uuid"),
+    ("seller_id", "uuid"),
+    ("location", "smallint"),
+    ("quantity", "integer"),
+    ("owner", "uuid"),
+    ("order_id", "uuid"),
+    ("expires_at", "timestamptz"),
+)
 
 # ORDER BY inside the locking query, or two batches lock the same rows in different orders.
 LOCK_STOCK = """
@@ -101,59 +123,43 @@ async def apply_stock(conn: Connection, deltas: dict[StockKey, tuple[int, int]])
     return len(rows) == len(keys)
 
 
+def movement_rows(movements: Sequence[Movement]) -> Rows:
+    """Movements as rows to write; a second one of a kind for the same cause is a unique violation."""
+    return Rows(
+        "movements",
+        MOVEMENT_COLUMNS,
+        [
+            (
+                m.cause_id,
+                m.kind.value,
+                m.key.variant_id,
+                m.key.seller_id,
+                m.key.location,
+                m.on_hand_delta,
+                m.reserved_delta,
+                m.actor,
+                m.reason,
+            )
+            for m in movements
+        ],
+    )
+
+
 async def insert_movements(conn: Connection, movements: Sequence[Movement]) -> None:
-    """Append movements; a second one of a kind for the same cause is a unique violation."""
-    if movements:
-        await conn.copy_records_to_table(
-            "movements",
-            records=[
-                (
-                    m.cause_id,
-                    m.kind.value,
-                    m.key.variant_id,
-                    m.key.seller_id,
-                    m.key.location,
-                    m.on_hand_delta,
-                    m.reserved_delta,
-                    m.actor,
-                    m.reason,
-                )
-                for m in movements
-            ],
-            columns=(
-                "cause_id",
-                "kind",
-                "variant_id",
-                "seller_id",
-                "location",
-                "on_hand_delta",
-                "reserved_delta",
-                "actor",
-                "reason",
-            ),
-        )
+    """Append movements."""
+    await write(conn, movement_rows(movements))
 
 
-async def insert_reservations(conn: Connection, reservations: Sequence[Reservation]) -> None:
-    """Append active reservations."""
-    if reservations:
-        await conn.copy_records_to_table(
-            "reservations",
-            records=[
-                (r.id, r.key.variant_id, r.key.seller_id, r.key.location, r.quantity, r.owner, r.order_id, r.expires_at)
-                for r in reservations
-            ],
-            columns=(
-                "id",
-                "variant_id",
-                "seller_id",
-                "location",
-                "quantity",
-                "owner",
-                "order_id",
-                "expires_at",
-            ),
-        )
+def reservation_rows(reservations: Sequence[Reservation]) -> Rows:
+    """Active reservations as rows to write."""
+    return Rows(
+        "reservations",
+        RESERVATION_COLUMNS,
+        [
+            (r.id, r.key.variant_id, r.key.seller_id, r.key.location, r.quantity, r.owner, r.order_id, r.expires_at)
+            for r in reservations
+        ],
+    )
 
 
 async def receive_stock(

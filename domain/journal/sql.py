@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.connection import Connection
 from domain.journal.model import Event, NewCommand
+from domain.writing import Rows, write
 
 # Keys are taken in the order (principal, key), so that two api processes never wait for each other in a
 # circle. The pending row hangs on the command's row: repeating the statement after a lost connection can't
@@ -219,6 +220,22 @@ WITH old AS MATERIALIZED (
 DELETE FROM idempotency k USING old o WHERE k.principal = o.principal AND k.key_hash = o.key_hash
 """
 
+OUTCOME_COLUMNS = (
+    ("id", "uuid"),
+    ("status", "text"),
+    ("attempts", "smallint"),
+    ("result", "json"),
+    ("problem", "json"),
+)
+EVENT_COLUMNS = (
+    ("stream", "uuid"),
+    ("version", "integer"),
+    ("type", "text"),
+    ("data", "jsonb"),
+    ("actor", "uuid"),
+    ("correlation", "text"),
+)
+
 JOURNAL_TABLES = ("commands", "outcomes")
 PARTITION_LEAD_DAYS = 14
 
@@ -261,20 +278,19 @@ async def load_claimed(conn: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
 
 async def insert_outcomes(conn: Connection, outcomes: Sequence[tuple[UUID, str, int, str | None, str | None]]) -> None:
     """Append outcomes: (id, status, attempts, result as JSON, problem as JSON)."""
-    if outcomes:
-        await conn.copy_records_to_table(
-            "outcomes", records=outcomes, columns=("id", "status", "attempts", "result", "problem")
-        )
+    await write(conn, Rows("outcomes", OUTCOME_COLUMNS, outcomes))
+
+
+def event_rows(events: Sequence[Event]) -> Rows:
+    """Events as rows to write; a stream's version that is already there is a unique violation."""
+    return Rows(
+        "events", EVENT_COLUMNS, [(e.stream, e.version, e.type, e.data, e.actor, e.correlation) for e in events]
+    )
 
 
 async def insert_events(conn: Connection, events: Sequence[Event]) -> None:
-    """Append events; a stream's version that is already there is a unique violation."""
-    if events:
-        await conn.copy_records_to_table(
-            "events",
-            records=[(e.stream, e.version, e.type, e.data, e.actor, e.correlation) for e in events],
-            columns=("stream", "version", "type", "data", "actor", "correlation"),
-        )
+    """Append events."""
+    await write(conn, event_rows(events))
 
 
 async def park(conn: Connection, job: str, rows: Sequence[tuple[UUID, int, int, datetime | None, str]]) -> None:

@@ -13,10 +13,44 @@ import msgspec
 
 from domain.connection import Connection
 from domain.ids import Kind, child
+from domain.inventory.sql import movement_rows, reservation_rows
 from domain.journal.model import Status
+from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
-from domain.orders.model import Fulfilment, OrderRow, Payment
+from domain.orders.model import Fulfilment, OrderRow, Payment, PlacementPlan
 from domain.rejections import Rejection
+from domain.writing import Rows, write
+
+ORDER_COLUMNS = (
+    ("id", "uuid"),
+    ("number", "bigint"),
+    ("buyer", "uuid"),
+    ("currency", "text"),
+    ("placed_at", "timestamptz"),
+    ("expires_at", "timestamptz"),
+)
+SELLER_ORDER_COLUMNS = (("order_id", "uuid"), ("seller_id", "uuid"), ("seller_no", "smallint"))
+LINE_COLUMNS = (
+    ("order_id", "uuid"),
+    ("line_no", "smallint"),
+    ("seller_id", "uuid"),
+    ("variant_id", "uuid"),
+    ("sku", "text"),
+    ("title", "text"),
+    ("category", "text"),
+    ("attributes", "jsonb"),
+    ("quantity", "integer"),
+    ("unit_price_minor", "bigint"),
+    ("total_minor", "bigint"),
+)
+PRICE_COLUMNS = (
+    ("order_id", "uuid"),
+    ("version", "smallint"),
+    ("lines", "smallint[]"),
+    ("amounts_minor", "bigint[]"),
+    ("total_minor", "bigint"),
+)
+CANCELLED_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("command_id", "uuid"))
 
 LOCK_ORDERS = "SELECT FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 
@@ -72,71 +106,60 @@ RETURNING o.id, o.version
 """
 
 
-async def insert_orders(conn: Connection, orders: Sequence[OrderRow]) -> None:
-    """Write orders with their seller orders, lines and first price versions."""
-    if not orders:
-        return
-    await conn.copy_records_to_table(
-        "orders",
-        records=[(o.id, o.number, o.buyer, o.currency, o.placed_at, o.expires_at) for o in orders],
-        columns=("id", "number", "buyer", "currency", "placed_at", "expires_at"),
-    )
-    await conn.copy_records_to_table(
-        "seller_orders",
-        records=[(o.id, seller, n) for o in orders for n, seller in enumerate(o.sellers)],
-        columns=("order_id", "seller_id", "seller_no"),
-    )
-    await conn.copy_records_to_table(
-        "order_lines",
-        records=[
-            (
-                o.id,
-                line.line_no,
-                line.seller_id,
-                line.variant_id,
-                line.sku,
-                line.title,
-                line.category,
-                line.attributes,
-                line.quantity,
-                line.unit_price_minor,
-                line.total_minor,
-            )
-            for o in orders
-            for line in o.lines
-        ],
-        columns=(
-            "order_id",
-            "line_no",
-            "seller_id",
-            "variant_id",
-            "sku",
-            "title",
-            "category",
-            "attributes",
-            "quantity",
-            "unit_price_minor",
-            "total_minor",
-        ),
-    )
-    await insert_price_versions(
+async def insert_placed(conn: Connection, plan: PlacementPlan) -> None:
+    """Write all that placing orders adds: orders and their parts, reservations, movements, events. Stock comes last."""
+    await write(
         conn,
-        [
-            (o.id, 1, [line.line_no for line in o.lines], [line.total_minor for line in o.lines], o.total_minor)
-            for o in orders
-        ],
+        *order_rows(plan.orders),
+        reservation_rows(plan.reservations),
+        movement_rows(plan.movements),
+        event_rows(plan.events),
     )
 
 
-async def insert_price_versions(
-    conn: Connection, versions: Sequence[tuple[UUID, int, list[int], list[int], int]]
-) -> None:
-    """Append price versions: (order id, version, line numbers, their amounts, total), in minor units."""
-    await conn.copy_records_to_table(
-        "price_versions",
-        records=versions,
-        columns=("order_id", "version", "lines", "amounts_minor", "total_minor"),
-    )
+def order_rows(orders: Sequence[OrderRow]) -> list[Rows]:
+    """Orders as rows to write, with their seller orders, lines and first price versions."""
+    return [
+        Rows(
+            "orders",
+            ORDER_COLUMNS,
+            [(o.id, o.number, o.buyer, o.currency, o.placed_at, o.expires_at) for o in orders],
+        ),
+        Rows(
+            "seller_orders",
+            SELLER_ORDER_COLUMNS,
+            [(o.id, seller, n) for o in orders for n, seller in enumerate(o.sellers)],
+        ),
+        Rows(
+            "order_lines",
+            LINE_COLUMNS,
+            [
+                (
+                    o.id,
+                    line.line_no,
+                    line.seller_id,
+                    line.variant_id,
+                    line.sku,
+                    line.title,
+                    line.category,
+                    line.attributes,
+                    line.quantity,
+                    line.unit_price_minor,
+                    line.total_minor,
+                )
+                for o in orders
+                for line in o.lines
+            ],
+        ),
+        Rows(
+            "price_versions",
+            PRICE_COLUMNS,
+            [
+                (o.id, 1, [line.line_no for line in o.lines], [line.total_minor for line in o.lines], o.total_minor)
+                for o in orders
+            ],
+        ),
+    ]
 
 
 async def lock_orders(conn: Connection, ids: Sequence[UUID]) -> None:
@@ -195,10 +218,11 @@ async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
     """Write decided cancellations to locked orders, but for events and stock."""
     if not plan.cancelled:
         return
-    await conn.copy_records_to_table(
-        "cancelled_lines", records=plan.cancelled, columns=("order_id", "line_no", "command_id")
+    await write(
+        conn,
+        Rows("cancelled_lines", CANCELLED_COLUMNS, plan.cancelled),
+        Rows("price_versions", PRICE_COLUMNS, plan.price_versions),
     )
-    await insert_price_versions(conn, plan.price_versions)
     await conn.execute(SET_VERSIONS, list(plan.versions), list(plan.versions.values()))
     if plan.seller_orders:
         await conn.execute(

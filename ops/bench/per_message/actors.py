@@ -16,10 +16,9 @@ from domain.catalog.sql import load_offers
 from domain.inventory import sql as inventory
 from domain.inventory.model import StockKey
 from domain.journal.model import Claimed
-from domain.journal.sql import insert_events
 from domain.orders import placement
 from domain.orders.model import PlaceOrder
-from domain.orders.sql import insert_orders
+from domain.orders.sql import insert_placed
 
 HOLD = timedelta(minutes=15)
 LINE_QUANTITY_MAX = 10_000
@@ -77,8 +76,5 @@ async def place_order(order_id: str, buyer: str, created_at: float, order: dict[
         )
         if not plan.orders:
             raise Refused(repr(plan.outcomes[0]))
-        await insert_orders(conn, plan.orders)
-        await inventory.insert_reservations(conn, plan.reservations)
-        await inventory.insert_movements(conn, plan.movements)
-        await insert_events(conn, plan.events)
+        await insert_placed(conn, plan)
         await inventory.apply_stock(conn, plan.stock)

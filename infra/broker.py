@@ -105,7 +105,8 @@ class BellConsumer(RedisConsumer):
         if self._rung or time.monotonic() - self._looked_at >= _IDLE_SECONDS:
             self._looked_at = time.monotonic()
             self.message_cache = self.broker.do_fetch(self.queue_name, room)
-            self._rung = bool(self.message_cache)
+            # Fewer than asked for: there are no more, and whoever sends one rings.
+            self._rung = len(self.message_cache) >= room
         if not self.message_cache:
             # A bell heard means: look again. Bells that piled up meanwhile mean the same, once.
             self._rung = self._subscription.get_message(timeout=_STOP_SECONDS) is not None

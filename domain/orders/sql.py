@@ -107,14 +107,18 @@ RETURNING o.id, o.version
 
 
 async def insert_placed(conn: Connection, plan: PlacementPlan) -> None:
-    """Write all that placing orders adds: orders and their parts, reservations, movements, events. Stock comes last."""
-    await write(
-        conn,
+    """Write all that placing orders adds, but for the stock, which comes last."""
+    await write(conn, *placed_rows(plan))
+
+
+def placed_rows(plan: PlacementPlan) -> list[Rows]:
+    """What placing orders adds: orders and their parts, reservations, movements, events."""
+    return [
         *order_rows(plan.orders),
         reservation_rows(plan.reservations),
         movement_rows(plan.movements),
         event_rows(plan.events),
-    )
+    ]
 
 
 def order_rows(orders: Sequence[OrderRow]) -> list[Rows]:

@@ -18,7 +18,8 @@ from domain.inventory.model import StockKey
 from domain.journal.model import Claimed
 from domain.orders import placement
 from domain.orders.model import PlaceOrder
-from domain.orders.sql import insert_placed
+from domain.orders.sql import placed_rows
+from domain.writing import write
 
 HOLD = timedelta(minutes=15)
 LINE_QUANTITY_MAX = 10_000
@@ -76,5 +77,6 @@ async def place_order(order_id: str, buyer: str, created_at: float, order: dict[
         )
         if not plan.orders:
             raise Refused(repr(plan.outcomes[0]))
-        await insert_placed(conn, plan)
+        for rows in placed_rows(plan):
+            await write(conn, rows)
         await inventory.apply_stock(conn, plan.stock)

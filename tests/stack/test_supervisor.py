@@ -186,7 +186,9 @@ def test_a_child_gets_signals_as_a_login_shell_would_give_them(supervisor, event
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     shown = eventually(lambda: written(log))
-    assert {line.split(":")[1].strip() for line in shown.splitlines()} == {"0000000000000000"}
+    # Signals 32 and 33 are the C library's own; it may be in the middle of using them as it forks.
+    own = 1 << 31 | 1 << 32
+    assert {int(line.split(":")[1], 16) & ~own for line in shown.splitlines()} == {0}
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_children(supervisor):

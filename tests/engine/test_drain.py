@@ -205,7 +205,8 @@ async def test_what_was_put_off_is_looked_at_when_it_is_due(rig: Rig):
             return await rig.statuses([command_id]) == ["succeeded"]
 
         await until(done, 5)
-    assert times[2] - times[0] < 1.0, "not at the next look of the engine's own"
+    # The engine's own looks are off: only what it arranged for the deferred one brought it back.
+    assert len(times) == 3
 
 
 @pytest.mark.anyio

@@ -14,7 +14,6 @@ import asyncpg
 
 from infra.settings import SettingError, Settings
 
-TRANSACTION_SECONDS_MAX = 10
 RESERVED_CONNECTIONS = 5
 """Connections left to operators and migrations when boot checks what PostgreSQL allows."""
 

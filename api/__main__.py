@@ -1,19 +1,33 @@
 """``python -m api``: the HTTP server."""
 
 import os
+from typing import Any
 
-from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
+from granian.server.mp import MPServer
 
 from infra.boot import boot
+
+
+class Server(MPServer):
+    """Granian's own process, which starts the one that serves and stops it."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Stop at the first signal; later ones change nothing.
+
+        Granian sets a threading.Event here. A second signal during that (a parent with threads was killed, or
+        Ctrl-C under a supervisor) would wait forever for the lock the first one holds.
+        """
+        if not self.interrupt_signal:
+            super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = boot("api")
     os.environ["ORDERMILL_PARENT"] = str(os.getpid())
-    Granian(
+    Server(
         "api.app:application",
         factory=True,
         address=settings.http_host,

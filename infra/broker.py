@@ -22,7 +22,9 @@ from dramatiq.middleware import AsyncIO, Middleware
 
 from domain.journal.declare import Job
 from domain.journal.model import Lane
-from infra import notices
+from infra import notices, telemetry
+
+log = telemetry.logger()
 
 NAMESPACE = "ordermill"
 RING_SECONDS = 0.2
@@ -76,13 +78,21 @@ class BellConsumer(RedisConsumer):
 
     def ack(self, message: Any) -> None:
         """Acknowledge a message and wake the consumer if it was full."""
-        super().ack(message)
-        self._acknowledged.set()
+        self._answer(super().ack, message)
 
     def nack(self, message: Any) -> None:
         """Dead-letter a message and wake the consumer if it was full."""
-        super().nack(message)
-        self._acknowledged.set()
+        self._answer(super().nack, message)
+
+    def _answer(self, answer: Callable[[Any], None], message: Any) -> None:
+        try:
+            answer(message)
+        except (ConnectionClosed, redis.RedisError) as error:
+            # Dramatiq would try until Redis is back, and hold this thread and the worker's stop as long. A bell
+            # without an answer is put back some time: it rings once too often, and there is nothing to do.
+            log.debug("redis_silent", error=str(error))
+        finally:
+            self._acknowledged.set()
 
     def __next__(self) -> Any:
         """Return the next message, or None after a quarter of a second without one."""

@@ -1,10 +1,12 @@
 """What a process of ours does about its parent."""
 
+import contextlib
 import ctypes
 import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,3 +35,26 @@ def spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def stop_requested() -> Callable[[], None]:
+    """Take SIGTERM and SIGINT from now on; return a function that blocks until one of them has come.
+
+    To be called in the main thread. Not with a threading.Event: its ``set`` holds a lock, and a second signal during
+    the first one's handler would wait for it forever. Two come within microseconds when a parent with threads is
+    killed, or on Ctrl-C under a supervisor.
+    """
+    heard, say = os.pipe()
+    os.set_blocking(say, False)
+
+    def handle(_signum: int, _frame: object) -> None:
+        with contextlib.suppress(BlockingIOError):  # full of signals nobody needs to count
+            os.write(say, b".")
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, handle)
+
+    def wait() -> None:
+        os.read(heard, 1)
+
+    return wait

@@ -4,9 +4,7 @@ Invariant: an actor does no work of its own. It takes its job's bell down and ha
 retries and no time limit, because what it is about is in the journal.
 """
 
-import signal
 import sys
-import threading
 from typing import Any
 
 import dramatiq
@@ -18,7 +16,7 @@ from domain.journal.declare import Job
 from infra import broker, telemetry
 from infra.boot import boot
 from infra.broker import Silent
-from infra.process import spare_collector
+from infra.process import spare_collector, stop_requested
 from workers.engine import Engine
 
 log = telemetry.logger()
@@ -79,14 +77,12 @@ def main() -> None:
     )
     dramatiq.set_broker(bells)
     declare_actors(bells, engine)
-    stop = threading.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: stop.set())
+    wait_for_stop = stop_requested()
     worker = dramatiq.Worker(bells, worker_threads=threads, worker_timeout=THREAD_IDLE_MS)
     worker.start()
     spare_collector()
     log.info("worker_ready", lanes=[lane.value for lane in config.worker_lanes()], jobs=sorted(engine.jobs))
-    stop.wait()
+    wait_for_stop()
     log.info("worker_stopping")
     worker.stop(timeout=STOP_MS)
     log.info("worker_stopped")

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from domain.journal.model import Succeeded
 from infra import broker
 from infra.broker import Doorbell, Silent
 from infra.settings import Settings
+from ops.stack import Supervisor
+from ops.stack.valkey import Valkey
 from tests.builders import submit
 from tests.engine.bells import queued, redis_of, took, worker_of
 from tests.engine.parts import Note, Rig, batch_job, until
@@ -166,6 +169,33 @@ async def _submit(settings: Settings, *texts: str) -> list[UUID]:
         return await submit(conn, *[Note(text) for text in texts])
     finally:
         await conn.close()
+
+
+def test_a_worker_stops_though_redis_went_with_a_bell_in_hand(settings: Settings, tmp_path: Path):
+    """Dramatiq's own consumer tries to acknowledge until Redis is back, and its thread outlives the stop."""
+    supervisor = Supervisor()
+    valkey = Valkey(folder=tmp_path, run=tmp_path, log=tmp_path / "log", user=None)
+    supervisor.add(valkey.child())
+    ran: list[int] = []
+
+    async def run(batch: Batch[Note]) -> Any:
+        supervisor.remove("valkey")
+        ran.append(len(batch.commands))
+        return [Succeeded()] * len(batch.commands)
+
+    try:
+        eventually(lambda: valkey.why_not_ready() is None)
+        alone = msgspec.structs.replace(settings, redis_url=valkey.url)
+        bell = Doorbell(alone.redis_url)
+        with worker_of(alone, [batch_job(run)]) as bells:
+            bells.engine._quiet_jobs = list
+            asyncio.run(_submit(alone, "a"))
+            eventually(lambda: bell.ring(JOB, LANE) or ran)
+            eventually(lambda: ran)
+        bell.close()
+        assert [thread for thread in bells.worker.workers if thread.is_alive()] == []
+    finally:
+        supervisor.stop()
 
 
 def test_an_idle_worker_wakes_at_once(settings: Settings):

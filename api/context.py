@@ -4,7 +4,6 @@ One object per api process, made at start-up and kept in Litestar's state.
 """
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from api.problems import refuse
 from api.waiters import Waiters
 from domain.rejections import Code
 from infra import postgres, telemetry
-from infra.broker import Doorbell, Silent
+from infra.broker import Doorbell
 from infra.security import BadTokenError, Principal, Role, Tokens
 from infra.settings import Settings
 
@@ -47,7 +46,6 @@ class Edge:
         self.tokens = Tokens(settings.secret_key)
         self.doorbell = Doorbell(settings.redis_url)
         self.ready = False
-        self._says = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
         self._ringing: set[str] = set()
         self._again: set[str] = set()
         self._silent = False
@@ -81,7 +79,6 @@ class Edge:
         await self.waiters.stop()
         await self.accept.stop()
         self._silent = True
-        self._says.shutdown(wait=True)
         self.doorbell.close()
         await asyncio.wait_for(self.pool.close(), timeout=5)
 
@@ -99,14 +96,8 @@ class Edge:
             # A bell that was to follow another: nobody is there to ring it now, and workers look by themselves.
             return
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._says, self._say_ring, loop, job, lane)
-
-    def _say_ring(self, loop: asyncio.AbstractEventLoop, job: str, lane: str) -> None:
-        try:
-            self.doorbell.ring(job, lane)
-        except Silent as error:
-            log.debug("redis_silent", error=str(error))
-        loop.call_soon_threadsafe(self._rung, job, lane)
+        rung = self.doorbell.soon(self.doorbell.ring, job, lane)
+        rung.add_done_callback(lambda _: loop.call_soon_threadsafe(self._rung, job, lane))
 
     def _rung(self, job: str, lane: str) -> None:
         if job not in self._again:

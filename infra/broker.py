@@ -7,9 +7,10 @@ latency and never a command, so nothing here is retried and every call has a sho
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import dramatiq
 import pybreaker
@@ -33,6 +34,17 @@ _IDLE_SECONDS = 1.0
 """How long a consumer that hears nothing goes without looking."""
 _STOP_SECONDS = 0.25
 """How long it listens at a time: how soon it notices that it should stop."""
+
+
+# In one step, so that no bell hangs without its message: who died in between would keep the others silent for a
+# second. What it writes is what Dramatiq's own script writes for "enqueue".
+_RING = """
+if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+redis.call('RPUSH', KEYS[3], ARGV[2])
+redis.call('PUBLISH', KEYS[4], '1')
+return 1
+"""
 
 
 class Silent(Exception):  # noqa: N818 - a condition to carry on under, not an error
@@ -173,50 +185,77 @@ def middleware() -> list[Middleware]:
 class Doorbell:
     """Everything a process says through Redis: rings bells, answers them, and tells of outcomes.
 
-    Blocking, so it runs in a thread of its own; each step takes 0.2 s at most. A circuit breaker keeps a Redis
-    that is gone from costing more than a try a second. Raises :class:`Silent` when nothing could be said.
+    Blocking; :meth:`soon` has the bell's own thread do it. Each step takes 0.2 s at most, and a circuit breaker keeps
+    a Redis that is gone from costing more than a try a second. Raises :class:`Silent` when nothing could be said.
     """
 
     def __init__(self, url: str) -> None:
-        self._client = client(url, seconds=RING_SECONDS)
-        self._broker = RedisBroker(client=self._client, namespace=NAMESPACE, middleware=[], maintenance_chance=0)
+        # One connection, spoken to directly: after a pause each line of code costs several times its usual, and a
+        # client's way through pool, retries and hooks is long (docs/performance.md).
+        self._line = client(url, seconds=RING_SECONDS).connection_pool.make_connection()
+        self._lock = threading.Lock()
         self._breaker = pybreaker.CircuitBreaker(fail_max=3, reset_timeout=1)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
 
     def ring(self, job: str, lane: str) -> bool:
         """Ring for a job unless its bell hangs already; returns whether a message was sent."""
-        return bool(self._say(self._ring, job, lane))
-
-    def _ring(self, job: str, lane: str) -> bool:
-        if not self._client.set(ring_key(job), b"1", nx=True, px=RING_KEY_MS):
-            return False
+        identifier = str(uuid4())
         message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=lane, actor_name=job, args=(), kwargs={}, options={}
+            queue_name=lane, actor_name=job, args=(), kwargs={}, options={"redis_message_id": identifier}
         )
-        self._broker.enqueue(message)
-        self._client.publish(bell_channel(lane), b"1")
-        return True
+        queue = f"{NAMESPACE}:{lane}"
+        keys = (ring_key(job), f"{queue}.msgs", queue, bell_channel(lane))
+        return bool(self._say("EVAL", _RING, len(keys), *keys, RING_KEY_MS, identifier, message.encode()))
 
     def answered(self, job: str) -> None:
         """Take the bell down, before the first claim, so that a commit after it rings again."""
-        self._say(self._client.delete, ring_key(job))
+        self._say("DEL", ring_key(job))
 
     def tell(self, ids: Iterable[UUID]) -> None:
         """Publish the ids of commands that have ended."""
-        self._say(self._client.publish, notices.CHANNEL, notices.pack(ids))
+        self._say("PUBLISH", notices.CHANNEL, notices.pack(ids))
 
     def ping(self) -> None:
         """Raise :class:`Silent` unless Redis answers."""
-        self._say(self._client.ping)
+        self._say("PING")
 
-    def _say(self, call: Callable[..., object], *args: object) -> object:
+    def quietly(self, call: Callable[..., object], *args: object) -> None:
+        """Make a call of this bell; that nobody hears costs latency only."""
         try:
-            return self._breaker.call(call, *args)
+            call(*args)
+        except Silent as error:
+            log.debug("redis_silent", error=str(error))
+        except Exception as error:
+            log.error("doorbell_failed", error=repr(error))
+            raise
+
+    def soon(self, call: Callable[..., object], *args: object) -> "Future[None]":
+        """Have the bell's thread make a call quietly, in the order asked for."""
+        return self._thread.submit(self.quietly, call, *args)
+
+    def _say(self, *command: str | bytes | int) -> object:
+        try:
+            return self._breaker.call(self._send, command)
         except (redis.RedisError, OSError, pybreaker.CircuitBreakerError) as error:
             raise Silent(str(error)) from error
 
+    def _send(self, command: Sequence[str | bytes | int]) -> object:
+        with self._lock:
+            packed = self._line.pack_command(*command)
+            try:
+                return self._exchange(packed)
+            except redis.ConnectionError:
+                # Redis may have been started anew since the last word. Saying a thing twice does no harm.
+                return self._exchange(packed)
+
+    def _exchange(self, packed: Any) -> object:
+        self._line.send_packed_command(packed, check_health=False)
+        return self._line.read_response()
+
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Say what is left to say, then close the connection."""
+        self._thread.shutdown(wait=True)
+        self._line.disconnect()
 
 
 def jobs_of(lanes: Iterable[Lane], jobs: Iterable[Job]) -> list[Job]:

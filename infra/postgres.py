@@ -18,16 +18,22 @@ RESERVED_CONNECTIONS = 5
 """Connections left to operators and migrations when boot checks what PostgreSQL allows."""
 
 # A generic plan made while a table was small would go on scanning it when it has grown; without sequential scans
-# it can't. Forcing custom plans instead would plan every foreign key check anew, row by row (docs/decisions/0009).
-BEGIN = (
-    "BEGIN; SET LOCAL transaction_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '2s';"
-    " SET LOCAL lock_timeout = '3s'; SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = off;"
-    " SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3"
-)
+# it can't. Custom plans are made anew for each execution, and for each row of a foreign key check; left to choose,
+# PostgreSQL makes them for good where partitions or arrays are involved (docs/decisions/0009).
+_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+_LIMITS = {
+    "transaction_timeout": "'10s'",
+    "idle_in_transaction_session_timeout": "'2s'",
+    "lock_timeout": "'3s'",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+BEGIN = "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in {**_LIMITS, **_PLANS}.items())])
 
-
-# Outside of transactions: an idle api answers sooner when it doesn't plan its few statements again and again.
-SESSION = {"jit": "off", "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+# Outside of transactions, where no pooler stands between: an idle api answers sooner when it doesn't plan its few
+# statements again and again.
+SESSION = {"jit": "off", **_PLANS}
 
 
 class Failure(Enum):

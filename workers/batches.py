@@ -37,6 +37,8 @@ CURSOR_MARGIN = timedelta(milliseconds=250)
 """How far behind its last claim a drainer looks: commits land a little out of order."""
 CURSOR_SECONDS = 1.0
 INFRASTRUCTURE_FAILURES_MAX = 3
+SAVEPOINT = "SAVEPOINT batch"
+BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT batch"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -151,7 +153,9 @@ class BatchRunner:
         try:
             attempts = {row["id"]: row["attempts"] for row in rows}
             commands, outcomes = self._decode(await sql.load_claimed(conn, ids), attempts)
+            await conn.execute(SAVEPOINT)
         finally:
+            # Before the job runs: it may be what kills this process.
             await note
         worn_out = [c for c in commands if c.attempts >= self._attempts_max]
         outcomes += [(c, Faulted(error=f"its process died {c.attempts} times while it ran")) for c in worn_out]
@@ -196,7 +200,7 @@ class BatchRunner:
     async def _settle(
         self, conn: Any, commands: Sequence[Claimed[Any]], now: datetime, follow_ups: list[Any], *, lock_first: bool
     ) -> list[tuple[Claimed[Any], BatchOutcome]]:
-        await conn.execute("SAVEPOINT batch")
+        """Run the job from the savepoint taken last; what fails goes back to it."""
         batch = Batch(conn, commands, now=now, limits=self._limits, lock_first=lock_first, new_id=new_id)
         try:
             outcomes = await self.job.run(batch)
@@ -205,18 +209,19 @@ class BatchRunner:
         except LockFirst:
             if lock_first:
                 raise
-            await conn.execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch")
+            await conn.execute(BACK_TO_SAVEPOINT)
             return await self._settle(conn, commands, now, follow_ups, lock_first=True)
         except Exception as error:
             if postgres.classify(error) is postgres.Failure.INFRASTRUCTURE:
                 raise
-            await conn.execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch")
+            await conn.execute(BACK_TO_SAVEPOINT)
             if len(commands) == 1:
                 return [(commands[0], Faulted(error=f"{type(error).__name__}: {error}"[:2000], cause=error))]
             middle = len(commands) // 2
             first = await self._settle(conn, commands[:middle], now, follow_ups, lock_first=lock_first)
+            # Of the same name: it hides the first one, so that the second half can't undo what the first half wrote.
+            await conn.execute(SAVEPOINT)
             return first + await self._settle(conn, commands[middle:], now, follow_ups, lock_first=lock_first)
-        # The savepoint stays: the next one of the same name hides it, the commit drops it, and this saves a round trip.
         follow_ups += batch.follow_ups
         return list(zip(commands, outcomes, strict=True))
 

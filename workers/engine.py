@@ -9,14 +9,13 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from domain.journal import sql
 from domain.journal.declare import BatchJob, EffectJob, Job
 from domain.journal.rescue import mark_dead_runs
 from infra import postgres, telemetry
-from infra.broker import Doorbell, Silent
+from infra.broker import Doorbell
 from infra.clock import new_id
 from infra.settings import Settings
 from workers import effects
@@ -42,7 +41,6 @@ class Engine:
         self.worker = new_id()
         self.stopping = asyncio.Event()
         self.doorbell = Doorbell(settings.redis_url)
-        self._says = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._heard: set[str] = set()
         self._drained_at: dict[str, float] = {}
@@ -85,7 +83,6 @@ class Engine:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._says.shutdown(wait=True)
         self.doorbell.close()
         for pool in (self._pool, self._control):
             if pool is not None:
@@ -95,16 +92,6 @@ class Engine:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def say(self, call: Any, *args: Any) -> None:
-        """Say something through Redis in the doorbell's thread; that nobody hears costs latency only."""
-        self._says.submit(self._spoken, call, *args)
-
-    def _spoken(self, call: Any, *args: Any) -> None:
-        try:
-            call(*args)
-        except Silent as error:
-            log.debug("redis_silent", error=str(error))
 
     def is_draining(self, name: str) -> bool:
         """Whether a drain of a job is under way; another thread's answer may be out of date as it arrives."""
@@ -131,7 +118,7 @@ class Engine:
                 self._heard.discard(name)
                 if not answered:
                     # Before the claim: whatever is committed after it must be able to ring.
-                    await loop.run_in_executor(self._says, self._spoken, self.doorbell.answered, name)
+                    await asyncio.wrap_future(self.doorbell.soon(self.doorbell.answered, name))
                 answered = False
                 await self._drain(name)
         finally:
@@ -167,9 +154,9 @@ class Engine:
                     return
                 report = await runner.run(conn, cursor)
                 if report.ended:
-                    self.say(self.doorbell.tell, report.ended)
+                    self.doorbell.soon(self.doorbell.tell, report.ended)
                 for command in report.ring:
-                    self.say(self.doorbell.ring, command.job, command.lane.value)
+                    self.doorbell.soon(self.doorbell.ring, command.job, command.lane.value)
                 if report.look_again_seconds is not None:
                     self._look_again(name, report.look_again_seconds)
                 if report.full and loop.time() > call_at:
@@ -188,7 +175,7 @@ class Engine:
         stop_at = asyncio.get_running_loop().time() + DRAIN_SECONDS_MAX
         ended = await effects.drain(runner, self._pool, stop_at=stop_at, stopping=self.stopping)
         if ended:
-            self.say(self.doorbell.tell, ended)
+            self.doorbell.soon(self.doorbell.tell, ended)
         async with self._pool.acquire() as conn:
             await self._look_when_due(conn, name)
 
@@ -200,8 +187,8 @@ class Engine:
         self._look_again(name, LOOK_SECONDS / 4)
 
     def _ring_anew(self, name: str) -> None:
-        self.say(self.doorbell.answered, name)
-        self.say(self.doorbell.ring, name, self.jobs[name].lane.value)
+        self.doorbell.soon(self.doorbell.answered, name)
+        self.doorbell.soon(self.doorbell.ring, name, self.jobs[name].lane.value)
 
     async def _look_when_due(self, conn: Any, name: str) -> None:
         wait = await conn.fetchval(sql.NEXT_RUN, name)

@@ -15,7 +15,6 @@ import jobs
 from domain.journal.declare import Job
 from infra import broker, telemetry
 from infra.boot import boot
-from infra.broker import Silent
 from infra.process import spare_collector, stop_requested
 from workers.engine import Engine
 
@@ -57,10 +56,7 @@ def _declare_actor(bells: dramatiq.Broker, engine: Engine, job: Job) -> None:
     def answer() -> None:
         draining = engine.is_draining(job.name)
         if not draining:
-            try:
-                engine.doorbell.answered(job.name)
-            except Silent as error:
-                log.debug("redis_silent", error=str(error))
+            engine.doorbell.quietly(engine.doorbell.answered, job.name)
         _on_loop(engine.drain(job.name, answered=not draining))
 
     dramatiq.actor(broker=bells, actor_name=job.name, queue_name=job.lane.value)(answer)

@@ -26,7 +26,7 @@ from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneJournal, RescueRuns
 from infra import postgres, telemetry
 from infra.boot import boot
-from infra.broker import Doorbell, Silent
+from infra.broker import Doorbell
 from infra.clock import new_id
 from infra.settings import Settings
 
@@ -90,10 +90,7 @@ class Ticker:
             log.debug("tick_taken", job=job, slot=slot)
             return
         log.info("tick", job=job, slot=slot, job_id=str(new.id), correlation=new.correlation)
-        try:
-            await asyncio.to_thread(self._doorbell.ring, job, new.command.lane.value)
-        except Silent as error:
-            log.debug("redis_silent", error=str(error))
+        await asyncio.to_thread(self._doorbell.quietly, self._doorbell.ring, job, new.command.lane.value)
 
 
 def schedule(ticker: Ticker, config: Settings) -> AsyncIOScheduler:

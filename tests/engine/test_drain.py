@@ -56,7 +56,7 @@ def record_rings(engine: Engine, events: list[str]) -> None:
 
 async def said(engine: Engine) -> None:
     """Wait until everything the engine had to say is said."""
-    await asyncio.wrap_future(engine._says.submit(lambda: None))
+    await asyncio.wrap_future(engine.doorbell.soon(lambda: None))
 
 
 @pytest.mark.anyio
@@ -106,7 +106,7 @@ async def test_a_drain_that_ran_dry_does_not_ring(rig: Rig):
     await submit(rig.conn, Note("a"))
     async with engine_of(rig.settings, batch_job(succeed)) as engine:
         await engine.drain("test_notes")
-        engine._says.submit(lambda: None).result(5)
+        engine.doorbell.soon(lambda: None).result(5)
         with redis_of(rig.settings) as client:
             assert queued(client, "orders") == 0
 

@@ -131,7 +131,7 @@ async def test_a_bell_that_was_to_follow_is_left_out_once_the_process_stops(rig:
     await edge.start()
     for _ in range(3):
         edge.ring({(JOB, LANE)})
-    edge._says.submit(lambda: None).result(5)
+    edge.doorbell.soon(lambda: None).result(5)
     await asyncio.sleep(0)
     assert not edge._again, "a timer is running"
     failures: list[Any] = []

@@ -32,7 +32,7 @@ LIMITS = {
     "idle_in_transaction_session_timeout": "2s",
     "lock_timeout": "3s",
     # Plans may be generic, and never scan a table: docs/decisions/0009.
-    "plan_cache_mode": "auto",
+    "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
 }
 

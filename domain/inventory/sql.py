@@ -36,13 +36,16 @@ RESERVATION_COLUMNS = (
     ("expires_at", "timestamptz"),
 )
 
-# ORDER BY inside the locking query, or two batches lock the same rows in different orders.
+# ORDER BY inside the locking query, or two batches lock the same rows in different orders. Only the number of locks
+# comes back: asyncpg 0.32 writes past the end of a row without columns.
 LOCK_STOCK = """
-SELECT FROM stock k
-JOIN unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS t (variant_id, seller_id, location)
-  ON k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = t.location
-ORDER BY k.variant_id, k.seller_id, k.location
-FOR NO KEY UPDATE OF k
+SELECT count(*) FROM (
+    SELECT FROM stock k
+    JOIN unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS t (variant_id, seller_id, location)
+      ON k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = t.location
+    ORDER BY k.variant_id, k.seller_id, k.location
+    FOR NO KEY UPDATE OF k
+) AS locked
 """
 
 # The condition is the check made again under the lock; a row that is short isn't updated and isn't returned.
@@ -93,7 +96,11 @@ SELECT DISTINCT order_id, id FROM (
 ) due
 """
 
-LOCK_RESERVATIONS = "SELECT FROM reservations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"
+LOCK_RESERVATIONS = """
+SELECT count(*) FROM (
+    SELECT FROM reservations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+) AS locked
+"""
 
 END_RESERVATIONS = """
 UPDATE reservations SET status = $2

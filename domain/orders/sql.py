@@ -52,7 +52,12 @@ PRICE_COLUMNS = (
 )
 CANCELLED_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("command_id", "uuid"))
 
-LOCK_ORDERS = "SELECT FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+# Locks are taken inside, and only their number comes back: asyncpg 0.32 writes past the end of a row without columns.
+LOCK_ORDERS = """
+SELECT count(*) FROM (
+    SELECT FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+) AS locked
+"""
 
 LOAD_ORDERS = """
 SELECT o.id, o.buyer, o.currency, o.payment, o.expired_at IS NOT NULL AS expired, o.version, o.expires_at,
@@ -72,7 +77,9 @@ ORDER BY order_id, seller_no
 
 LOAD_LINE_SELLERS = "SELECT order_id, line_no, seller_id FROM order_lines WHERE order_id = ANY ($1::uuid[])"
 
-LOCK_PARKED = "SELECT FROM parked WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"
+LOCK_PARKED = """
+SELECT count(*) FROM (SELECT FROM parked WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE) AS locked
+"""
 
 LOAD_PLACINGS = """
 SELECT t.id, o.status, o.problem, k.id IS NOT NULL AS parked

@@ -39,6 +39,12 @@ PRUNED_AS_IT_RUNS = {("domain.journal.sql", "UNPARK")}
 LARGE = 10_000
 
 
+@pytest.mark.parametrize("key", QUERIES, ids=NAMES)
+async def test_no_statement_returns_rows_without_columns(key):
+    """asyncpg 0.32 writes eight bytes past the end of such a row when it is freed: the heap is damaged."""
+    assert not re.match(r"\s*SELECT\s+FROM\b", QUERIES[key])
+
+
 async def _fill(url: str) -> dict[str, Any]:
     conn = await asyncpg.connect(url)
     try:

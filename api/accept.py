@@ -110,6 +110,10 @@ class Accept:
             if not group:
                 self._room.release()
                 continue
+            if len(group) == 1 and not group[0].lookup_only:
+                # Waking an idle worker takes as long as the insert, so it begins now. The bell that counts is the one
+                # after the commit: this one may find nothing.
+                self._ring(_jobs_of(group))
             flight = asyncio.create_task(self._write(group))
             self._flights.add(flight)
             flight.add_done_callback(self._landed)
@@ -164,9 +168,13 @@ class Accept:
             else:
                 lost.append(entry)
         if written:
-            self._ring({(e.new.command.job, e.new.command.lane.value) for e in fresh if e.new.id in written})
+            self._ring(_jobs_of([entry for entry in fresh if entry.new.id in written]))
         if lost or lookups:
             await _answer_from_keys(conn, lost + lookups)
+
+
+def _jobs_of(entries: Sequence[_Entry]) -> set[tuple[str, str]]:
+    return {(entry.new.command.job, entry.new.command.lane.value) for entry in entries}
 
 
 def _deduplicate(entries: Sequence[_Entry]) -> tuple[list[_Entry], list[_Entry]]:

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
 import dramatiq
-import pybreaker
 import redis
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
@@ -45,6 +45,12 @@ redis.call('RPUSH', KEYS[3], ARGV[2])
 redis.call('PUBLISH', KEYS[4], '1')
 return 1
 """
+
+
+_IDENTIFIER = "00000000-0000-4000-8000-000000000000"
+_FAILURES_MAX = 3
+"""After so many failures in a row nobody asks Redis for a second: each try may cost 0.2 s."""
+_SILENT_SECONDS = 1.0
 
 
 class Silent(Exception):  # noqa: N818 - a condition to carry on under, not an error
@@ -182,6 +188,21 @@ def middleware() -> list[Middleware]:
     return [FastAsyncIO()]
 
 
+@lru_cache
+def _message(job: str, lane: str) -> str:
+    """A bell's message as Dramatiq writes it, with ``_IDENTIFIER`` where its own id belongs."""
+    message: dramatiq.Message[Any] = dramatiq.Message(
+        queue_name=lane,
+        actor_name=job,
+        args=(),
+        kwargs={},
+        options={"redis_message_id": _IDENTIFIER},
+        message_id=_IDENTIFIER,
+        message_timestamp=0,
+    )
+    return message.encode().decode()
+
+
 class Doorbell:
     """Everything a process says through Redis: rings bells, answers them, and tells of outcomes.
 
@@ -194,18 +215,17 @@ class Doorbell:
         # client's way through pool, retries and hooks is long (docs/performance.md).
         self._line = client(url, seconds=RING_SECONDS).connection_pool.make_connection()
         self._lock = threading.Lock()
-        self._breaker = pybreaker.CircuitBreaker(fail_max=3, reset_timeout=1)
+        self._failures = 0
+        self._silent_until = 0.0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
 
     def ring(self, job: str, lane: str) -> bool:
         """Ring for a job unless its bell hangs already; returns whether a message was sent."""
         identifier = str(uuid4())
-        message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=lane, actor_name=job, args=(), kwargs={}, options={"redis_message_id": identifier}
-        )
         queue = f"{NAMESPACE}:{lane}"
         keys = (ring_key(job), f"{queue}.msgs", queue, bell_channel(lane))
-        return bool(self._say("EVAL", _RING, len(keys), *keys, RING_KEY_MS, identifier, message.encode()))
+        message = _message(job, lane).replace(_IDENTIFIER, identifier)
+        return bool(self._say("EVAL", _RING, len(keys), *keys, RING_KEY_MS, identifier, message))
 
     def answered(self, job: str) -> None:
         """Take the bell down, before the first claim, so that a commit after it rings again."""
@@ -234,19 +254,26 @@ class Doorbell:
         return self._thread.submit(self.quietly, call, *args)
 
     def _say(self, *command: str | bytes | int) -> object:
-        try:
-            return self._breaker.call(self._send, command)
-        except (redis.RedisError, OSError, pybreaker.CircuitBreakerError) as error:
-            raise Silent(str(error)) from error
+        with self._lock:
+            if time.monotonic() < self._silent_until:
+                raise Silent("Redis has been silent; the next try is due within a second")
+            try:
+                answer = self._send(command)
+            except (redis.RedisError, OSError) as error:
+                self._failures += 1
+                if self._failures >= _FAILURES_MAX:
+                    self._silent_until = time.monotonic() + _SILENT_SECONDS
+                raise Silent(str(error)) from error
+            self._failures = 0
+            return answer
 
     def _send(self, command: Sequence[str | bytes | int]) -> object:
-        with self._lock:
-            packed = self._line.pack_command(*command)
-            try:
-                return self._exchange(packed)
-            except redis.ConnectionError:
-                # Redis may have been started anew since the last word. Saying a thing twice does no harm.
-                return self._exchange(packed)
+        packed = self._line.pack_command(*command)
+        try:
+            return self._exchange(packed)
+        except redis.ConnectionError:
+            # Redis may have been started anew since the last word. Saying a thing twice does no harm.
+            return self._exchange(packed)
 
     def _exchange(self, packed: Any) -> object:
         self._line.send_packed_command(packed, check_health=False)

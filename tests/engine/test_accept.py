@@ -53,6 +53,16 @@ async def test_requests_that_arrive_together_are_written_by_one_statement(rig: R
     assert accept.rung == [{("test_notes", "orders")}]
 
 
+async def test_a_worker_is_woken_ahead_for_one_command_alone(rig: Rig):
+    job = {("test_notes", "orders")}
+    async with accepting(rig.pool) as accept:
+        await accept.submit(new(Note("a")))
+        assert accept.rung == [job, job], "while it is written, and when it is"
+        accept.rung.clear()
+        await asyncio.gather(*[accept.submit(new(Note(str(n)))) for n in range(2)])
+        assert accept.rung == [job], "under load workers are awake"
+
+
 async def test_the_answer_comes_after_the_row_is_durable(rig: Rig):
     held = rig.pool.acquire()
     async with accepting(rig.pool) as accept:
@@ -62,12 +72,13 @@ async def test_the_answer_comes_after_the_row_is_durable(rig: Rig):
             answer = asyncio.ensure_future(accept.submit(new(Note("a"))))
             await until_blocked(rig.conn, "INSERT INTO pending")
             assert not answer.done()
-            assert accept.rung == [], "a bell before the commit would find nothing"
+            assert len(accept.rung) == 1, "only the bell that wakes a worker ahead"
             await lock.execute("ROLLBACK")
         finally:
             await rig.pool.release(lock)
         accepted = await asyncio.wait_for(answer, 5)
         assert await rig.statuses([accepted.id]) == ["pending"]
+        assert len(accept.rung) == 2, "the bell that counts comes after the commit"
 
 
 async def test_a_key_twice_in_one_group_is_one_command(rig: Rig):
@@ -290,8 +301,12 @@ async def test_a_write_that_dies_of_what_nobody_expected_ends_the_process(rig: R
     killed: list[int] = []
     monkeypatch.setattr(accept_module.os, "kill", lambda _pid, signum: killed.append(signum))
 
-    def broken(_jobs: Any) -> None:
-        raise ZeroDivisionError
+    rung: list[Any] = []
+
+    def broken(jobs: Any) -> None:
+        rung.append(jobs)
+        if len(rung) == 2:  # the one after the commit
+            raise ZeroDivisionError
 
     accept: Any = Accept(rig.pool, buffer_max=10, group_max=10, ring=broken)
     accept.start()

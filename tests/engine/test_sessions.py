@@ -31,7 +31,7 @@ LIMITS = {
     "transaction_timeout": "10s",
     "idle_in_transaction_session_timeout": "2s",
     "lock_timeout": "3s",
-    # Plans may be generic, and never scan a table: docs/decisions/0009.
+    # Plans are generic, and never scan a table: docs/decisions/0009.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
 }

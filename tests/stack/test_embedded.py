@@ -332,13 +332,14 @@ def test_as_an_ordinary_user(make_folder):
 
 
 def ordinary_user_options(user: ServerUser):
-    """How to run this interpreter as `user`: root's own may lie in a folder that others cannot enter."""
+    """How to run this interpreter as `user`: root's own, or the servers, may lie in a folder others cannot enter."""
+    reach = "import os, sys; from ops.stack import postgres_binary as p; sys.exit(not os.access(p('initdb'), os.X_OK))"
     plain = {"user": user.uid, "group": user.gid, "extra_groups": []}
     setpriv = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
     setpriv += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--"]
     for options in (plain, {"prefix": setpriv}):
         try:
-            command = [*options.get("prefix", ()), sys.executable, "-c", ""]
+            command = [*options.get("prefix", ()), sys.executable, "-c", reach]
             account = {name: value for name, value in options.items() if name != "prefix"}
             if subprocess.run(command, capture_output=True, check=False, **account).returncode == 0:
                 return options

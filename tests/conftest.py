@@ -16,6 +16,7 @@ import redis
 from infra.migrate import migrate
 from infra.settings import Settings, read
 from ops.stack import EmbeddedStack
+from tests import databases
 from tests.builders import SECRET_KEY
 from tests.system import System
 
@@ -39,26 +40,11 @@ def stack() -> Iterator[EmbeddedStack]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _database_url(stack: EmbeddedStack, name: str) -> str:
-    return stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-
-
-async def _admin(stack: EmbeddedStack, *statements: str) -> None:
-    # As the superuser: only it may end an autovacuum worker that is in a database to be dropped or copied.
-    connection = await asyncpg.connect(_database_url(stack, "postgres"), user="postgres")
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
 def template(stack: EmbeddedStack) -> str:
     """A migrated database that each test copies."""
     name = "ordermill_template"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name} OWNER ordermill"))
-    asyncio.run(migrate(_database_url(stack, name)))
+    asyncio.run(migrate(databases.create(stack, name)))
     return name
 
 
@@ -66,9 +52,8 @@ def template(stack: EmbeddedStack) -> str:
 def database_url(stack: EmbeddedStack, template: str) -> Iterator[str]:
     """A fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name} OWNER ordermill TEMPLATE {template} STRATEGY file_copy"))
-    yield _database_url(stack, name)
-    asyncio.run(_admin(stack, f"DROP DATABASE {name} WITH (FORCE)"))
+    yield databases.create(stack, name, template)
+    databases.drop(stack, name)
 
 
 @pytest.fixture

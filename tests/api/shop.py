@@ -14,6 +14,7 @@ import httpx
 from domain.catalog.model import NewOffer
 from infra.security import Role
 from ops.stack import EmbeddedStack
+from tests import databases
 from tests.builders import token, write_offers
 from tests.system import System, eventually
 
@@ -29,24 +30,12 @@ class Shop:
         name = f"shop_{os.getpid()}_{next(_names)}"
         self._stack, self._name = stack, name
         self._runner = asyncio.Runner()
-        self._admin(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        self.database_url = self._url(name)
+        self.database_url = databases.create(stack, name, template)
         self._conn: Any = self._runner.run(asyncpg.connect(self.database_url))
         # Bells of its own: other processes of this test run share the server.
         self.system = System(self.database_url, f"{stack.urls.redis_url}?db={redis_database}")
         self.urls: list[str] = []
         self.clients: list[httpx.Client] = []
-
-    def _url(self, name: str) -> str:
-        return self._stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-
-    def _admin(self, statement: str) -> None:
-        async def run() -> None:
-            conn = await asyncpg.connect(self._url("postgres"))
-            await conn.execute(statement)
-            await conn.close()
-
-        self._runner.run(run())
 
     def web(self, name: str = "web", **env: str) -> httpx.Client:
         """Start an api process; return a client of it."""
@@ -66,7 +55,7 @@ class Shop:
             client.close()
         self.system.stop()
         self._runner.run(self._conn.close())
-        self._admin(f"DROP DATABASE {self._name} WITH (FORCE)")
+        databases.drop(self._stack, self._name)
         self._runner.close()
 
     def fetch(self, query: str, *args: object) -> list[Any]:

@@ -1,6 +1,5 @@
 """A database for tests that look at rows: each runs in a transaction that is rolled back."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,19 +8,12 @@ import asyncpg
 import pytest
 
 from ops.stack import EmbeddedStack
+from tests import databases
 
 
 @pytest.fixture(scope="session")
 def rows_database(stack: EmbeddedStack, template: str) -> str:
-    name = f"rows_{os.getpid()}"
-
-    async def make() -> None:
-        admin = await asyncpg.connect(stack.urls.database_url.replace("/ordermill?", "/postgres?"))
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        await admin.close()
-
-    asyncio.run(make())
-    return stack.urls.database_url.replace("/ordermill?", f"/{name}?")
+    return databases.create(stack, f"rows_{os.getpid()}", template)
 
 
 @pytest.fixture

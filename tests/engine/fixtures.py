@@ -11,21 +11,13 @@ import pytest
 
 from infra.settings import Settings
 from ops.stack import EmbeddedStack
+from tests import databases
 from tests.engine.parts import WRITTEN, Rig, rig_of
 
 _numbers = itertools.count(1)
 
 # Those that others refer to by foreign key go last, in this order.
 _REFERRED_TO = ["order_lines", "seller_orders", "orders", "stock", "offers", "variants", "products", "sellers"]
-
-
-async def _run(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def _empty(url: str) -> None:
@@ -59,10 +51,7 @@ async def _empty(url: str) -> None:
 @pytest.fixture(scope="session")
 def reused_database(stack: EmbeddedStack, template: str) -> str:
     # Each folder of tests that takes this fixture gets a database of its own.
-    name = f"reused_{os.getpid()}_{next(_numbers)}"
-    url = stack.urls.database_url
-    asyncio.run(_run(url.replace("/ordermill?", "/postgres?"), f"CREATE DATABASE {name} TEMPLATE {template}"))
-    return url.replace("/ordermill?", f"/{name}?")
+    return databases.create(stack, f"reused_{os.getpid()}_{next(_numbers)}", template)
 
 
 @pytest.fixture

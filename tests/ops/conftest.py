@@ -10,21 +10,10 @@ import asyncpg
 import pytest
 
 from ops.stack import EmbeddedStack
+from tests import databases
 from tests.ops.trade import Trade, trade
 
 _numbers = itertools.count(1)
-
-
-def _url(stack: EmbeddedStack, name: str) -> str:
-    return stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-
-
-async def _admin(stack: EmbeddedStack, statement: str) -> None:
-    connection: Any = await asyncpg.connect(_url(stack, "postgres"))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def _trade(url: str) -> Trade:
@@ -38,15 +27,14 @@ async def _trade(url: str) -> Trade:
 @pytest.fixture(scope="session")
 def traded_template(stack: EmbeddedStack, template: str) -> tuple[str, Trade]:
     name = f"traded_{os.getpid()}"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    return name, asyncio.run(_trade(_url(stack, name)))
+    return name, asyncio.run(_trade(databases.create(stack, name, template)))
 
 
 @pytest.fixture(scope="session")
 def traded_once(stack: EmbeddedStack, traded_template: tuple[str, Trade]) -> tuple[str, Trade]:
     """The same for tests that leave nothing behind."""
     name, what = traded_template
-    return _url(stack, name), what
+    return databases.url_of(stack, name), what
 
 
 @pytest.fixture
@@ -54,6 +42,5 @@ def traded(stack: EmbeddedStack, traded_template: tuple[str, Trade]) -> Iterator
     """The URL of a database of this test's own, and what was traded in it."""
     template, what = traded_template
     name = f"{template}_{next(_numbers)}"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    yield _url(stack, name), what
-    asyncio.run(_admin(stack, f"DROP DATABASE {name} WITH (FORCE)"))
+    yield databases.create(stack, name, template), what
+    databases.drop(stack, name)

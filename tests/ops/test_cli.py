@@ -12,9 +12,10 @@ import pytest
 
 from domain.journal.model import Lane
 from infra.security import Role, Tokens
+from tests import databases
 from tests.builders import SECRET_KEY, place, submit, write_offers
 from tests.ops.console import environment, ordermill, result_of
-from tests.ops.database import execute, fetch
+from tests.ops.database import fetch
 from tests.system import System, eventually
 
 HEAVY = {"asyncpg", "piccolo", "litestar", "redis", "dramatiq", "rich", "ops.stack"}
@@ -104,8 +105,7 @@ def test_a_short_key_signs_nothing():
 
 def test_migrating_twice_and_at_once_runs_each_migration_once(stack):
     name = f"unmigrated_{uuid4().hex}"
-    url = stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-    execute(stack.urls.database_url, f"CREATE DATABASE {name}")
+    url = databases.create(stack, name)
     try:
         done: list[int] = []
         env = environment(DATABASE_URL=url)
@@ -117,7 +117,7 @@ def test_migrating_twice_and_at_once_runs_each_migration_once(stack):
         assert sorted(done) == [0, 1]
         assert "0 migrations run" in ordermill("migrate", env=env).stdout
     finally:
-        execute(stack.urls.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+        databases.drop(stack, name)
 
 
 def test_lanes_show_what_waits_who_serves_and_what_failed(traded_once):

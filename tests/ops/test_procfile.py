@@ -23,9 +23,9 @@ from domain.catalog.model import NewOffer
 from domain.invariants import run_audit
 from ops.load import Client
 from ops.processes import free_port
+from tests import databases
 from tests.builders import SECRET_KEY, token, write_offers
 from tests.ops.console import environment
-from tests.ops.database import execute
 from tests.system import ROOT, eventually
 
 ORDERS_AFTER = 200
@@ -87,9 +87,8 @@ class Formation:
 def fresh_database(stack) -> Iterator[str]:
     """A database without tables: the release line makes them."""
     name = f"procfile_{uuid4().hex}"
-    execute(stack.urls.database_url, f"CREATE DATABASE {name}")
-    yield stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-    execute(stack.urls.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+    yield databases.create(stack, name)
+    databases.drop(stack, name)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Migrations: safe to run twice and at once, whole or not at all, and the same as the tables Piccolo knows."""
 
-import asyncio
 import itertools
 import os
 import subprocess
@@ -16,36 +15,19 @@ from domain.migrations.sql import first
 from domain.piccolo_app import TABLES
 from infra.migrate import migrate
 from ops.stack import EmbeddedStack
-from tests.system import ROOT, eventually
+from tests import databases
+from tests.system import ROOT
 
 pytestmark = pytest.mark.anyio
 _numbers = itertools.count(1)
-
-
-async def _admin(stack: EmbeddedStack, statement: str) -> None:
-    conn = await asyncpg.connect(stack.urls.database_url.replace("/ordermill?", "/postgres?"))
-    try:
-        await conn.execute(statement)
-    finally:
-        await conn.close()
 
 
 @pytest.fixture
 def empty_url(stack: EmbeddedStack) -> Iterator[str]:
     """A database without a table."""
     name = f"empty_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_admin(stack, f"CREATE DATABASE {name}"))
-    yield stack.urls.database_url.replace("/ordermill?", f"/{name}?")
-
-    def dropped() -> bool:
-        try:
-            asyncio.run(_admin(stack, f"DROP DATABASE {name} WITH (FORCE)"))
-        except asyncpg.InsufficientPrivilegeError:
-            # Autovacuum, which is the superuser's, is at work in it for a moment.
-            return False
-        return True
-
-    eventually(dropped)
+    yield databases.create(stack, name)
+    databases.drop(stack, name)
 
 
 async def shape(url: str) -> list[Any]:

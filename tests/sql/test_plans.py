@@ -13,6 +13,7 @@ import pytest
 
 from infra import postgres
 from ops.stack import EmbeddedStack
+from tests import databases
 from tests.sql.filled import FILL, ROWS, SAMPLE, statements
 
 pytestmark = pytest.mark.anyio
@@ -55,19 +56,9 @@ async def _fill(url: str) -> dict[str, Any]:
         await conn.close()
 
 
-async def _create(url: str, template: str) -> None:
-    conn = await asyncpg.connect(url)
-    try:
-        await conn.execute(f"CREATE DATABASE filled TEMPLATE {template}")
-    finally:
-        await conn.close()
-
-
 @pytest.fixture(scope="session")
 def filled(stack: EmbeddedStack, template: str) -> tuple[str, dict[str, Any]]:
-    url = stack.urls.database_url
-    asyncio.run(_create(url.replace("/ordermill?", "/postgres?"), template))
-    url = url.replace("/ordermill?", "/filled?")
+    url = databases.create(stack, "filled", template)
     return url, asyncio.run(_fill(url))
 
 

@@ -1,6 +1,7 @@
 """Operation: sweeps by hand, lanes, health."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, Response, Router, get, post
@@ -15,6 +16,7 @@ from api.submission import JobView, submit
 from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal import reads
 from domain.journal.model import Lane
+from domain.journal.partitions import LEAD_DAYS_LOW, partition_days_left
 from domain.operation.reads import LaneList, LaneView, load_lanes
 from domain.rejections import Code
 from infra import telemetry
@@ -141,14 +143,16 @@ async def health_live() -> Response[bytes]:
 
 
 async def _dependencies(edge: Edge) -> Dependencies:
-    async def database() -> str:
+    async def database() -> tuple[str, str]:
         try:
             async with asyncio.timeout(2), edge.pool.acquire() as conn:
-                await conn.fetchval("SELECT 1")
+                days = await partition_days_left(conn, datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - whatever it is, the database doesn't answer
             log.warning("database_unhealthy", error=repr(error))
-            return "unavailable"
-        return "ok"
+            return "unavailable", "unavailable"
+        if days < LEAD_DAYS_LOW:
+            log.warning("partitions_low", days=days)
+        return "ok", "ok" if days >= LEAD_DAYS_LOW else "degraded"
 
     async def valkey() -> str:
         try:
@@ -157,10 +161,11 @@ async def _dependencies(edge: Edge) -> Dependencies:
             return "unavailable"
         return "ok"
 
-    postgres, doorbells = await asyncio.gather(database(), valkey())
+    (postgres, partitions), doorbells = await asyncio.gather(database(), valkey())
     ready = postgres == "ok" and edge.ready
-    status = "unavailable" if not ready else "ok" if doorbells == "ok" else "degraded"
-    return Dependencies(status, [Dependency("postgresql", postgres), Dependency("redis", doorbells)])
+    status = "unavailable" if not ready else "ok" if (partitions, doorbells) == ("ok", "ok") else "degraded"
+    items = [Dependency("postgresql", postgres), Dependency("partitions", partitions), Dependency("redis", doorbells)]
+    return Dependencies(status, items)
 
 
 @get(
@@ -174,7 +179,10 @@ async def _dependencies(edge: Edge) -> Dependencies:
     },
 )
 async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Answer 200 while commands can be accepted: ``degraded`` without Redis, 503 without PostgreSQL."""
+    """Answer 200 while commands can be accepted, 503 without PostgreSQL.
+
+    ``degraded``: Redis is gone, or the journal has partitions for fewer than three days more.
+    """
     health = await _dependencies(edge_of(request.app.state))
     code = 503 if health.status == "unavailable" else 200
     return Response(encode(Health(health.status)), status_code=code, media_type=JSON)

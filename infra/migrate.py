@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from domain.journal import sql
+from domain.journal.partitions import ensure_partitions
 
 _LOCK = 0x6F726472  # "ordr"
 
@@ -45,6 +45,6 @@ async def _partitions(database_url: str) -> None:
     try:
         async with connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-            await sql.ensure_partitions(connection, datetime.now(UTC))
+            await ensure_partitions(connection, datetime.now(UTC))
     finally:
         await connection.close()

@@ -12,6 +12,7 @@ from msgspec import Struct
 from domain.journal import sql
 from domain.journal.declare import Batch, batch
 from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.partitions import drop_partitions, ensure_partitions
 from domain.journal.sweeps import PruneJournal
 
 STEP_KEYS = 5_000
@@ -31,8 +32,8 @@ async def prune_journal(batch: Batch[PruneJournal]) -> Sequence[BatchOutcome]:
     conn = batch.conn
     done = await conn.execute(sql.PRUNE_KEYS, batch.limits.idempotency_hours, STEP_KEYS)
     keys = int(done.rsplit(" ", 1)[1])
-    await sql.ensure_partitions(conn, batch.now)
-    partitions = await sql.drop_partitions(conn, batch.now - timedelta(days=batch.limits.journal_days))
+    await ensure_partitions(conn, batch.now)
+    partitions = await drop_partitions(conn, batch.now - timedelta(days=batch.limits.journal_days))
     more = keys == STEP_KEYS
     if more:
         command = PruneJournal()

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 
-import psutil  # type: ignore[import-untyped]  # publishes no types
+import psutil
 from msgspec import Struct
 
 from ops.bench.model import Resident

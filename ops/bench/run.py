@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # publishes no types
+import psutil
 from msgspec import Struct
 
 from ops.bench.drain import drain

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals
 
-import psutil  # type: ignore[import-untyped]  # publishes no types
+import psutil
 
 from ops.stack.errors import StackError
 

@@ -1,6 +1,7 @@
 """Lanes, sweeps, health, the backlog's limit, and the one log line per request and batch."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 
 from domain.commands import SWEEPS, jobs_by_lane
+from domain.journal.partitions import partition_name
 from domain.rejections import Code
 from infra.security import Role
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
@@ -70,8 +72,23 @@ def test_health_tells_how_things_stand(shop: Shop):
     dependencies = shop.http.get("/health/dependencies")
     assert (dependencies.status_code, dependencies.json()) == (
         200,
-        {"status": "ok", "items": [{"name": "postgresql", "status": "ok"}, {"name": "redis", "status": "ok"}]},
+        {"status": "ok", "items": [{"name": name, "status": "ok"} for name in ("postgresql", "partitions", "redis")]},
     )
+
+
+def test_health_tells_when_the_journal_is_about_to_run_out_of_days(make_shop: Callable[[], Shop]):
+    shop = make_shop()
+    client = shop.web()
+    day = datetime.now(UTC) + timedelta(days=2)
+    shop.execute(f"DROP TABLE {partition_name('outcomes', day)}")
+    assert (client.get("/health/ready").status_code, client.get("/health/ready").json()) == (
+        200,
+        {"status": "degraded"},
+    )
+    items = {item["name"]: item["status"] for item in client.get("/health/dependencies").json()["items"]}
+    assert items == {"postgresql": "ok", "partitions": "degraded", "redis": "ok"}
+    shop.execute(f"DROP TABLE {partition_name('commands', day + timedelta(days=1))}")
+    assert client.get("/health/ready").json() == {"status": "degraded"}
 
 
 def test_past_its_limit_a_backlog_takes_nothing_new_but_replays_what_it_knows(make_shop: Callable[[], Shop]):

@@ -10,7 +10,8 @@ import pytest
 from domain.commands import COMMANDS, SWEEPS
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM
-from domain.journal.sql import insert_commands, partition_name
+from domain.journal.partitions import partition_name
+from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneJournal
 from infra.broker import Doorbell
 from jobs.expire_reservations import expire_reservations

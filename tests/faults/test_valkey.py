@@ -64,6 +64,7 @@ def test_while_valkey_is_paused_orders_go_on_and_the_probe_says_degraded(site: S
         assert dependencies.status_code == 200
         assert {d["name"]: d["status"] for d in dependencies.json()["items"]} == {
             "postgresql": "ok",
+            "partitions": "ok",
             "redis": "unavailable",
         }
         # Who waits is answered, too: every quarter of a second somebody looks.

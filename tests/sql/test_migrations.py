@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from domain.journal.sql import PARTITION_LEAD_DAYS
+from domain.journal.partitions import LEAD_DAYS
 from domain.migrations.sql import first
 from domain.piccolo_app import TABLES
 from infra.migrate import migrate
@@ -105,7 +105,7 @@ async def test_a_crash_in_the_middle_leaves_nothing(empty_url: str, monkeypatch:
 async def test_the_days_to_come_have_their_partitions(conn: Any):
     for table in ("commands", "outcomes"):
         days = await conn.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = $1::regclass", table)
-        assert days == PARTITION_LEAD_DAYS + 2, "yesterday, today and two weeks"
+        assert days == LEAD_DAYS + 2, "yesterday, today and two weeks"
 
 
 _SAME = {"DOUBLE PRECISION": "DOUBLE PRECISION", "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE", "XID8": "XID8"}

@@ -43,7 +43,7 @@ class Edge:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.limits = settings.limits()
-        self.tokens = Tokens(settings.secret_key)
+        self.tokens = Tokens(settings.secret_key, settings.signing_keys_file)
         self.doorbell = Doorbell(settings.redis_url)
         self.ready = False
         self._ringing: set[str] = set()

@@ -1,21 +1,28 @@
-"""Bearer tokens: JSON Web Tokens signed with ``SECRET_KEY``.
+"""Bearer tokens: JSON Web Tokens signed with one of our keys.
 
-Invariant: only HS256 under our key is believed; ``alg=none`` and every other algorithm are refused before
-the claims are looked at. A token that was verified once is remembered until it expires, because checking a
-signature costs more than everything else the edge does for a request.
+Invariant: a token names its key, and only that key under its own algorithm is believed; ``alg=none`` and every other
+algorithm are refused before the claims are looked at. A token that was verified once is remembered until it expires or
+the keys change, because checking a signature costs more than everything else the edge does for a request.
 """
 
 import time
 from collections import OrderedDict
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import jwt
 from msgspec import Struct
 
-ALGORITHM = "HS256"
+from infra import signing, telemetry
+from infra.signing import Key, Keys, KeySetError
+
+log = telemetry.logger()
 REMEMBERED_MAX = 20_000
 TOKEN_LENGTH_MAX = 4_096
+KEYS_LOOK_SECONDS = 5.0
+"""How often the file of keys is looked at for a change."""
 
 
 class Role(StrEnum):
@@ -43,20 +50,54 @@ class BadTokenError(Exception):
 
 
 class Tokens:
-    """Signs and verifies access tokens."""
+    """Signs and verifies access tokens.
 
-    def __init__(self, secret_key: str) -> None:
-        self._key = secret_key.encode()
+    Keys come from ``keys_file``, which may change while we run, else from ``secret_key``. Raises KeySetError.
+    """
+
+    def __init__(self, secret_key: str, keys_file: str = "") -> None:
+        self._file = Path(keys_file) if keys_file else None
+        self._stamp = self._stamp_of_file()
+        self.keys: Keys = signing.of_secret(secret_key) if self._file is None else signing.read(self._file)
+        self._look_at = float("inf") if self._file is None else time.monotonic() + KEYS_LOOK_SECONDS
         self._remembered: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+
+    def _stamp_of_file(self) -> tuple[int, int] | None:
+        if self._file is None:
+            return None
+        try:
+            state = self._file.stat()
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_ino
+
+    def look(self) -> None:
+        """Take the keys of a file that has changed; one that can't be used leaves those we have."""
+        if time.monotonic() < self._look_at or self._file is None:
+            return
+        self._look_at = time.monotonic() + KEYS_LOOK_SECONDS
+        stamp = self._stamp_of_file()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.keys = signing.read(self._file)
+        except KeySetError as error:
+            log.error("signing_keys_unusable", file=str(self._file), error=str(error))
+            return
+        self._remembered.clear()
+        log.info("signing_keys_changed", kids=list(self.keys.by_id))
 
     def sign(self, subject: UUID, roles: frozenset[Role], seconds: int) -> str:
         """Make a token for ``seconds`` from now."""
-        now = int(time.time())
+        self.look()
+        now, key = int(time.time()), self.keys.signing
         claims = {"sub": str(subject), "roles": sorted(roles), "iat": now, "exp": now + seconds}
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        return jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
 
     def verify(self, token: str) -> Principal:
         """Return the token's principal; raises BadTokenError."""
+        self.look()
         now = time.time()
         known = self._remembered.get(token)
         if known is not None:
@@ -70,11 +111,22 @@ class Tokens:
             self._remembered.popitem(last=False)
         return principal
 
+    def _named(self, header: dict[str, Any]) -> Key:
+        if self._file is None and "kid" not in header:
+            # There is one key only, and whoever knows SECRET_KEY may sign with any library.
+            return self.keys.signing
+        kid = header.get("kid")
+        key = self.keys.by_id.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise BadTokenError("the token is signed by no key of ours")
+        return key
+
     def _decode(self, token: str) -> tuple[float, Principal]:
         if len(token) > TOKEN_LENGTH_MAX:
             raise BadTokenError("the token is too long")
         try:
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM], options={"require": ["exp", "sub"]})
+            key = self._named(jwt.get_unverified_header(token))
+            claims = jwt.decode(token, key.public, algorithms=[key.algorithm], options={"require": ["exp", "sub"]})
         except jwt.ExpiredSignatureError:
             raise BadTokenError("the token has expired") from None
         except jwt.InvalidTokenError:

@@ -9,12 +9,15 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec import Struct
 
 from ops.output import CommandError
+
+if TYPE_CHECKING:
+    from infra.security import Tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONNECT_SECONDS_MAX = 10.0
@@ -95,6 +98,17 @@ def find_secret_key(data: Path | None) -> str:
     if stored is None:
         raise CommandError(f"{folder} has no key yet: start it once with `ordermill up --data {folder}`")
     return stored
+
+
+def tokens_of(secret_key: str) -> "Tokens":
+    """Who signs tokens here: the keys of ``SIGNING_KEYS_FILE``, else the secret key. Raises CommandError."""
+    from infra.security import Tokens  # noqa: PLC0415 - help needs no cryptography
+    from infra.signing import KeySetError  # noqa: PLC0415 - as above
+
+    try:
+        return Tokens(secret_key, os.environ.get("SIGNING_KEYS_FILE", ""))
+    except KeySetError as error:
+        raise CommandError(f"SIGNING_KEYS_FILE: {error}") from None
 
 
 @asynccontextmanager

@@ -22,7 +22,13 @@ from ops.stack import EmbeddedStack, Supervisor
 from ops.target import Target
 
 # What this shell happens to set is meant for a deployment, not for a run on a stack of its own.
-DEFAULTS = {"SENTRY_DSN": "", "RESERVATION_SECONDS": "3600", "RESERVATION_SECONDS_MAX": "", "BACKLOG_MAX": ""}
+DEFAULTS = {
+    "SENTRY_DSN": "",
+    "SIGNING_KEYS_FILE": "",
+    "RESERVATION_SECONDS": "3600",
+    "RESERVATION_SECONDS_MAX": "",
+    "BACKLOG_MAX": "",
+}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import click
 from msgspec import Struct
 
-from infra.security import Role, Tokens
+from infra.security import Role
 from ops import target
 from ops.output import CommandError, Output, json_option
 
@@ -46,7 +46,7 @@ def command(roles: tuple[str, ...], subject: UUID | None, seconds: int, data: Pa
         raise CommandError(f"SECRET_KEY is shorter than {SECRET_BYTES_MIN} characters")
     granted = sorted({Role(role.upper()) for role in roles})
     signed = Signed(
-        token=Tokens(key).sign(subject := subject or uuid4(), frozenset(granted), seconds),
+        token=target.tokens_of(key).sign(subject := subject or uuid4(), frozenset(granted), seconds),
         subject=subject,
         roles=granted,
         seconds=seconds,

@@ -146,12 +146,12 @@ async def _prepare(here: target.Target, *, sample: bool, output: Output) -> None
 
 
 def _ready(here: target.Target, url: str, logs: Path, *, sample: bool) -> Up:
-    from infra.security import Role, Tokens  # noqa: PLC0415 - see _run
+    from infra.security import Role  # noqa: PLC0415 - see _run
 
     up = Up(url, here.database_url, here.redis_url, str(logs))
     if not sample:
         return up
-    tokens, buyer = Tokens(here.secret_key), uuid4()
+    tokens, buyer = target.tokens_of(here.secret_key), uuid4()
     return Up(
         up.url,
         up.database_url,

@@ -17,6 +17,9 @@ class Clock:
     def time(self) -> float:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.now
+
 
 def test_what_is_signed_is_verified():
     subject = uuid4()

@@ -82,6 +82,13 @@ def test_each_process_ends_with_one_line_that_names_the_setting(module: str):
     assert_one_line(boot(module, SECRET_KEY="short-secret"), "SECRET_KEY")
 
 
+def test_a_file_of_signing_keys_that_will_not_do_ends_the_api(tmp_path: Path):
+    file = tmp_path / "keys.json"
+    assert_one_line(boot("api", SIGNING_KEYS_FILE=str(file)), "SIGNING_KEYS_FILE")
+    file.write_text('{"keys": []}')
+    assert_one_line(boot("api", SIGNING_KEYS_FILE=str(file)), "SIGNING_KEYS_FILE")
+
+
 def test_a_value_of_several_lines_is_still_one_line():
     assert_one_line(boot("workers", LANES="orders,ex\npress"), "LANES")
 

@@ -30,6 +30,7 @@ from domain.journal.model import (
 from domain.limits import Limits
 from infra import postgres, telemetry
 from infra.clock import new_id
+from workers.endings import Ending, ending_of
 
 log = telemetry.logger()
 
@@ -100,7 +101,6 @@ class BatchRunner:
         self._worker = worker
         self._control = control
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(job.command)
-        self._encoder = msgspec.json.Encoder()
         self._claim = sql.CLAIM_ORDERED if job.command.ordered else sql.CLAIM
         self._failures = 0
         self._failed_ids: frozenset[UUID] = frozenset()
@@ -228,20 +228,15 @@ class BatchRunner:
     async def _record(
         self, conn: Any, outcomes: list[tuple[Claimed[Any], BatchOutcome]], follow_ups: list[Any]
     ) -> tuple[Report, dict[str, int], list[str]]:
-        finished: list[tuple[UUID, str, int, str | None, str | None]] = []
+        finished: list[Ending] = []
         parked: list[tuple[UUID, int, int, datetime | None, str]] = []
         deferred: list[tuple[Claimed[Any], float]] = []
         counts = {"succeeded": 0, "rejected": 0, "failed": 0, "deferred": 0}
         for claimed, outcome in outcomes:
             match outcome:
-                case Succeeded(result):
-                    counts["succeeded"] += 1
-                    encoded = None if result is None else self._encoder.encode(result).decode()
-                    finished.append((claimed.id, "succeeded", claimed.attempts, encoded, None))
-                case Rejected(problem):
-                    counts["rejected"] += 1
-                    encoded = self._encoder.encode(problem).decode()
-                    finished.append((claimed.id, "rejected", claimed.attempts, None, encoded))
+                case Succeeded() | Rejected():
+                    finished.append(ending_of(claimed, outcome))
+                    counts[finished[-1][1]] += 1
                 case Faulted(error, cause):
                     counts["failed"] += 1
                     parked.append((claimed.id, claimed.attempts, 0, None, error))

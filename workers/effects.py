@@ -18,6 +18,7 @@ from domain.journal.declare import Attempt, EffectJob
 from domain.journal.model import Claimed, EffectOutcome, Rejected, Succeeded, TryAgain
 from infra import postgres, telemetry
 from infra.clock import new_id
+from workers.endings import Ending, ending_of
 
 log = telemetry.logger()
 
@@ -45,7 +46,6 @@ class EffectRunner:
     def __init__(self, job: EffectJob) -> None:
         self.job = job
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(job.command)
-        self._encoder = msgspec.json.Encoder()
 
     async def claim(self, conn: Any, lease: UUID, room: int) -> list[Leased]:
         """Lease up to ``room`` due commands; those that used up their tries, or don't decode, are parked."""
@@ -116,17 +116,13 @@ class EffectRunner:
         final = [leased.claimed.id for leased, outcome in done if not isinstance(outcome, TryAgain)]
         async with postgres.transaction(conn):
             held = {row["id"] for row in await conn.fetch(sql.RELEASE_LEASES, final, lease)}
-            finished: list[tuple[UUID, str, int, str | None, str | None]] = []
+            finished: list[Ending] = []
             worn_out: list[tuple[UUID, str]] = []
             for leased, outcome in done:
                 claimed = leased.claimed
                 match outcome:
-                    case Succeeded(result):
-                        encoded = None if result is None else self._encoder.encode(result).decode()
-                        finished.append((claimed.id, "succeeded", claimed.attempts, encoded, None))
-                    case Rejected(problem):
-                        encoded = self._encoder.encode(problem).decode()
-                        finished.append((claimed.id, "rejected", claimed.attempts, None, encoded))
+                    case Succeeded() | Rejected():
+                        finished.append(ending_of(claimed, outcome))
                     case TryAgain(error) if claimed.attempts >= self.job.attempts_max:
                         worn_out.append((claimed.id, error))
                     case TryAgain(error, definite, after):

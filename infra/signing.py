@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 from msgspec import Struct
 
+from infra.settings import SECRET_BYTES_MIN
+
 ALGORITHMS = ("EdDSA", "ES256", "RS256", "HS256")
+CURVES = {"EdDSA": "Ed25519", "ES256": "P-256"}
 RSA_BITS_MIN = 2_048
-SECRET_BYTES_MIN = 32
 KID_LENGTH_MAX = 100
 FILE_BYTES_MAX = 100_000
 
@@ -101,6 +103,9 @@ def _key_of(number: int, document: dict[str, Any]) -> Key:
         raise KeySetError(f"key {number} needs a kid of 1 to {KID_LENGTH_MAX} characters")
     if algorithm not in ALGORITHMS:
         raise KeySetError(f"key {number} needs an alg: one of {', '.join(ALGORITHMS)}")
+    if algorithm in CURVES and document.get("crv") != CURVES[algorithm]:
+        # PyJWT would sign with a key of any curve, and nobody else could verify it.
+        raise KeySetError(f"key {number} needs the crv {CURVES[algorithm]} for {algorithm}")
     try:
         made = jwt.PyJWK(document, algorithm=algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
@@ -111,7 +116,7 @@ def _key_of(number: int, document: dict[str, Any]) -> Key:
         return Key(kid, algorithm, made.key, made.key, None)
     private = made.key if hasattr(made.key, "public_key") else None
     public = made.key.public_key() if private is not None else made.key
-    if getattr(public, "key_size", RSA_BITS_MIN) < RSA_BITS_MIN and algorithm == "RS256":
+    if algorithm == "RS256" and public.key_size < RSA_BITS_MIN:
         raise KeySetError(f"key {number} has fewer than {RSA_BITS_MIN} bits")
     half: dict[str, Any] = type(made.Algorithm).to_jwk(public, as_dict=True)
     half.pop("key_ops", None)

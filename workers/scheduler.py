@@ -90,7 +90,7 @@ class Ticker:
             log.debug("tick_taken", job=job, slot=slot)
             return
         log.info("tick", job=job, slot=slot, job_id=str(new.id), correlation=new.correlation)
-        await asyncio.to_thread(self._doorbell.quietly, self._doorbell.ring, job, new.command.lane.value)
+        await asyncio.wrap_future(self._doorbell.soon(self._doorbell.ring, job, new.command.lane.value))
 
 
 def schedule(ticker: Ticker, config: Settings) -> AsyncIOScheduler:

@@ -29,12 +29,16 @@ def _days(now: datetime, offsets: Sequence[int]) -> list[datetime]:
     return [today + timedelta(days=offset) for offset in offsets]
 
 
+async def _missing(conn: Connection, names: Sequence[str]) -> set[str]:
+    rows = await conn.fetch("SELECT name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(name) IS NULL", names)
+    return {row["name"] for row in rows}
+
+
 async def partition_days_left(conn: Connection, now: datetime) -> int:
     """Count the days from now on, today among them, that every journal table has a partition for."""
     days = _days(now, range(LEAD_DAYS + 1))
     names = [partition_name(table, day) for day in days for table in JOURNAL_TABLES]
-    rows = await conn.fetch("SELECT name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(name) IS NULL", names)
-    missing = {row["name"] for row in rows}
+    missing = await _missing(conn, names)
     for left, day in enumerate(days):
         if missing.intersection(partition_name(table, day) for table in JOURNAL_TABLES):
             return left
@@ -47,9 +51,8 @@ async def ensure_partitions(conn: Connection, now: datetime, *, days: int = LEAD
     A partition is made on its own and then attached: attaching doesn't stop readers and writers.
     """
     wanted = [(table, day) for table in JOURNAL_TABLES for day in _days(now, range(-1, days + 1))]
-    names = [partition_name(table, day) for table, day in wanted]
-    known = {row["relname"] for row in await conn.fetch("SELECT relname FROM pg_class WHERE relname = ANY ($1)", names)}
-    new = [(table, day) for table, day in wanted if partition_name(table, day) not in known]
+    missing = await _missing(conn, [partition_name(table, day) for table, day in wanted])
+    new = [(table, day) for table, day in wanted if partition_name(table, day) in missing]
     for table, day in new:
         name = partition_name(table, day)
         await conn.execute(

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,13 +29,13 @@ async def _audit(stack: target.Target, output: Output) -> Audit:
             return await _run_all(conn, progress)
 
 
-async def _run_all(conn: object, progress: Progress) -> Audit:
+async def _run_all(conn: Any, progress: Progress) -> Audit:
     import asyncpg  # noqa: PLC0415 - see ops.cli
 
     checks = []
     for name in INVARIANTS:
         try:
-            checks.append(await run_check(conn, name))  # type: ignore[arg-type]  # asyncpg publishes no types
+            checks.append(await run_check(conn, name))
         except asyncpg.QueryCanceledError:
             raise CommandError(f"the check {name} takes too long on this database; run it on a replica") from None
         progress.advance()

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
+from infra import signing
 from ops.output import CommandError, Output, json_option
 
 
@@ -20,8 +21,8 @@ class Added(Struct, frozen=True):
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--algorithm",
-    type=click.Choice(["EdDSA", "ES256", "RS256", "HS256"]),
-    default="EdDSA",
+    type=click.Choice(signing.ALGORITHMS),
+    default=signing.ALGORITHMS[0],
     show_default=True,
     help="What the new key signs with; all but HS256 are published.",
 )
@@ -35,8 +36,6 @@ class Added(Struct, frozen=True):
 @json_option
 def command(file: Path, algorithm: str, keep: int, output: Output) -> None:
     """Change the file that SIGNING_KEYS_FILE names; running processes take the change up within 5 s."""
-    from infra import signing  # noqa: PLC0415 - help needs no cryptography
-
     if not file.absolute().parent.is_dir():
         raise CommandError(f"{file.absolute().parent} is not a folder")
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import click
@@ -63,11 +64,11 @@ async def _sweep(stack: target.Target, sweep: Command, wait_seconds: float) -> S
         return await _wait(conn, new, wait_seconds)
 
 
-async def _wait(conn: object, new: NewCommand, seconds: float) -> Swept:
+async def _wait(conn: Any, new: NewCommand, seconds: float) -> Swept:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while loop.time() < deadline:
-        ended = (await load_ended(conn, [new.id])).get(new.id)  # type: ignore[arg-type]  # asyncpg publishes no types
+        ended = (await load_ended(conn, [new.id])).get(new.id)
         if ended is not None:
             result = None if ended.result is None else msgspec.Raw(ended.result.encode())
             return Swept(new.id, new.command.job, ended.status, result)

@@ -17,24 +17,28 @@ from infra.settings import Settings
 from tests.docs.source import PACKAGES, ROOT, defined, pages, text_of
 
 
-def _once(noun, names):
-    assert Counter(defined(noun)) == Counter(dict.fromkeys(names, 1))
+def counted(noun):
+    return Counter(defined(noun))
+
+
+def once(names):
+    return Counter(dict.fromkeys(names, 1))
 
 
 def test_every_job_is_described_once():
-    _once("job", jobs.load())
+    assert counted("job") == once(jobs.load())
 
 
 def test_every_command_is_described_once():
-    _once("command", [command.__name__ for command in COMMANDS])
+    assert counted("command") == once([command.__name__ for command in COMMANDS])
 
 
 def test_every_lane_is_described_once():
-    _once("lane", [lane.value for lane in Lane])
+    assert counted("lane") == once([lane.value for lane in Lane])
 
 
 def test_every_table_is_described_once():
-    _once("table", [table._meta.tablename for table in TABLES])
+    assert counted("table") == once([table._meta.tablename for table in TABLES])
 
 
 def test_every_setting_is_described_once():

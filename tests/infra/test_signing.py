@@ -8,6 +8,8 @@ from uuid import uuid4
 import jwt
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_decode
 
 from infra import security, signing
@@ -29,14 +31,18 @@ def signed(tokens: Tokens) -> str:
 
 
 @pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
 def due(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are looked at each time."""
     monkeypatch.setattr(security, "KEYS_LOOK_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_key_of_each_algorithm_signs_and_verifies(tmp_path: Path, algorithm: str):
-    file = tmp_path / "keys.json"
+def test_a_key_of_each_algorithm_signs_and_verifies(file: Path, algorithm: str):
     added = signing.add(file, algorithm, keep=3)
     tokens = Tokens(SECRET_KEY, str(file))
     token = signed(tokens)
@@ -56,17 +62,15 @@ def test_a_key_of_the_secret_has_an_id_that_changes_with_it():
     assert one.published() == []
 
 
-def test_a_file_of_keys_is_its_owners_alone_and_keeps_as_many_as_asked(tmp_path: Path):
-    file = tmp_path / "keys.json"
+def test_a_file_of_keys_is_its_owners_alone_and_keeps_as_many_as_asked(file: Path):
     kids = [signing.add(file, "EdDSA", keep=3).signing.kid for _ in range(5)]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(signing.read(file).by_id) == [kids[4], kids[3], kids[2]]
-    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"], "no half-written file stays"
+    assert [path.name for path in file.parent.iterdir()] == ["keys.json"], "no half-written file stays"
 
 
 @pytest.mark.usefixtures("due")
-def test_a_new_key_signs_while_tokens_of_the_old_one_live(tmp_path: Path):
-    file = tmp_path / "keys.json"
+def test_a_new_key_signs_while_tokens_of_the_old_one_live(file: Path):
     signing.add(file, "ES256", keep=2)
     tokens = Tokens(SECRET_KEY, str(file))
     old = signed(tokens)
@@ -81,8 +85,7 @@ def test_a_new_key_signs_while_tokens_of_the_old_one_live(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("due")
-def test_a_file_that_breaks_leaves_the_keys_as_they_were(tmp_path: Path):
-    file = tmp_path / "keys.json"
+def test_a_file_that_breaks_leaves_the_keys_as_they_were(file: Path):
     signing.add(file, "EdDSA", keep=1)
     tokens = Tokens(SECRET_KEY, str(file))
     token = signed(tokens)
@@ -96,8 +99,7 @@ def test_a_file_that_breaks_leaves_the_keys_as_they_were(tmp_path: Path):
         tokens.verify(token)
 
 
-def test_a_token_with_a_forged_kid_or_none_is_refused(tmp_path: Path):
-    file = tmp_path / "keys.json"
+def test_a_token_with_a_forged_kid_or_none_is_refused(file: Path):
     keys = signing.add(file, "EdDSA", keep=2)
     tokens = Tokens(SECRET_KEY, str(file))
     claims = {"sub": str(uuid4()), "roles": ["ADMIN"], "exp": 4_000_000_000}
@@ -132,6 +134,8 @@ def test_under_the_secret_a_token_needs_no_kid_but_a_wrong_one_is_refused():
 
 GOOD = signing.generate("EdDSA")
 SHORT = {"kty": "oct", "kid": "a", "alg": "HS256", "k": "c2hvcnQ"}
+WEAK = RSAAlgorithm.to_jwk(rsa.generate_private_key(public_exponent=65_537, key_size=1_024), as_dict=True)
+OTHER_CURVE = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()), as_dict=True)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +146,8 @@ SHORT = {"kty": "oct", "kid": "a", "alg": "HS256", "k": "c2hvcnQ"}
         ([{**GOOD, "kid": 7}], "key 1 needs a kid"),
         ([GOOD, {**GOOD, "alg": "none", "kid": "b"}], "key 2 needs an alg"),
         ([{**GOOD, "alg": "RS256"}], "key 1 is not a key for RS256"),
+        ([{**OTHER_CURVE, "kid": "a", "alg": "ES256"}], "key 1 needs the crv P-256 for ES256"),
+        ([{**WEAK, "kid": "a", "alg": "RS256"}], "key 1 has fewer than 2048 bits"),
         ([{**GOOD, "d": "?"}], "key 1 is not a key for EdDSA"),
         ([{name: value for name, value in GOOD.items() if name != "d"}], "no private half"),
         ([GOOD, GOOD], "same kid"),
@@ -149,17 +155,16 @@ SHORT = {"kty": "oct", "kid": "a", "alg": "HS256", "k": "c2hvcnQ"}
     ],
 )
 def test_a_set_that_will_not_do_is_refused_in_one_line_without_a_key_in_it(
-    tmp_path: Path, documents: list[dict[str, Any]], message: str
+    file: Path, documents: list[dict[str, Any]], message: str
 ):
     with pytest.raises(KeySetError, match=message) as caught:
-        signing.read(write(tmp_path / "keys.json", *documents))
+        signing.read(write(file, *documents))
     assert "\n" not in str(caught.value)
     assert GOOD["d"] not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_a_file_that_is_no_set_is_refused(tmp_path: Path):
-    file = tmp_path / "keys.json"
+def test_a_file_that_is_no_set_is_refused(file: Path):
     with pytest.raises(KeySetError, match="can't be read"):
         signing.read(file)
     for text in (b"", b"[]", b'{"keys": "x"}', b'{"keys": [1]}'):
@@ -174,9 +179,9 @@ def test_a_file_that_is_no_set_is_refused(tmp_path: Path):
     assert file.read_bytes() == b" " * 100_001, "what can't be read isn't overwritten"
 
 
-def test_one_that_only_verifies_may_come_after_the_first(tmp_path: Path):
+def test_one_that_only_verifies_may_come_after_the_first(file: Path):
     other = signing.generate("ES256")
     public = {name: value for name, value in other.items() if name != "d"}
-    keys = signing.read(write(tmp_path / "keys.json", GOOD, public))
+    keys = signing.read(write(file, GOOD, public))
     assert keys.by_id[other["kid"]].private is None
     assert len(keys.published()) == 2

@@ -99,6 +99,7 @@ def test_it_lives_on_while_postgresql_is_away(system: System, database_url: str)
 def test_it_ticks_without_redis(system: System, database_url: str):
     system.scheduler(REDIS_URL="unix:///nowhere/at/all.sock", **OFTEN)
     eventually(lambda: len(_ticks(database_url)) > 2 * len(SWEEPS))
+    assert not _logged(system, "scheduler", "tick_failed"), "Redis is no reason for a tick to fail"
 
 
 def test_it_stops_at_once_when_told_to(system: System):

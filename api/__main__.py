@@ -8,6 +8,9 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from infra.boot import boot
+from infra.security import Tokens
+from infra.settings import SettingError, end
+from infra.signing import KeySetError
 
 
 class Server(MPServer):
@@ -26,6 +29,10 @@ class Server(MPServer):
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = boot("api")
+    try:
+        Tokens(settings.secret_key, settings.signing_keys_file)
+    except KeySetError as error:
+        end(SettingError(f"SIGNING_KEYS_FILE: {error}"))
     os.environ["ORDERMILL_PARENT"] = str(os.getpid())
     Server(
         "api.app:application",

@@ -4,9 +4,7 @@ import asyncio
 
 from infra import postgres, settings, telemetry
 from infra.process import die_with_parent
-from infra.security import Tokens
 from infra.settings import SettingError, Settings
-from infra.signing import KeySetError
 
 
 def boot(process: str) -> Settings:
@@ -18,8 +16,6 @@ def boot(process: str) -> Settings:
     config = settings.load()
     telemetry.configure(config, process)
     try:
-        if process == "api":
-            _check_keys(config)
         asyncio.run(postgres.check_connections(config))
     except SettingError as error:
         settings.end(error)
@@ -27,10 +23,3 @@ def boot(process: str) -> Settings:
         if postgres.classify(error) is not postgres.Failure.INFRASTRUCTURE:
             raise
     return config
-
-
-def _check_keys(config: Settings) -> None:
-    try:
-        Tokens(config.secret_key, config.signing_keys_file)
-    except KeySetError as error:
-        raise SettingError(f"SIGNING_KEYS_FILE: {error}") from None

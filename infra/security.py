@@ -21,6 +21,7 @@ from infra.signing import Key, Keys, KeySetError
 log = telemetry.logger()
 REMEMBERED_MAX = 20_000
 TOKEN_LENGTH_MAX = 4_096
+HEADS_MAX = 100
 KEYS_LOOK_SECONDS = 5.0
 """How often the file of keys is looked at for a change."""
 
@@ -61,6 +62,8 @@ class Tokens:
         self.keys: Keys = signing.of_secret(secret_key) if self._file is None else signing.read(self._file)
         self._look_at = float("inf") if self._file is None else time.monotonic() + KEYS_LOOK_SECONDS
         self._remembered: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        # All tokens of a key begin alike, so few of them need their header read.
+        self._heads: dict[str, Key] = {}
 
     def _stamp_of_file(self) -> tuple[int, int] | None:
         if self._file is None:
@@ -86,6 +89,7 @@ class Tokens:
             log.error("signing_keys_unusable", file=str(self._file), error=str(error))
             return
         self._remembered.clear()
+        self._heads.clear()
         log.info("signing_keys_changed", kids=list(self.keys.by_id))
 
     def sign(self, subject: UUID, roles: frozenset[Role], seconds: int) -> str:
@@ -125,7 +129,12 @@ class Tokens:
         if len(token) > TOKEN_LENGTH_MAX:
             raise BadTokenError("the token is too long")
         try:
-            key = self._named(jwt.get_unverified_header(token))
+            head = token.partition(".")[0]
+            key = self._heads.get(head)
+            if key is None:
+                key = self._named(jwt.get_unverified_header(token))
+                if len(self._heads) < HEADS_MAX:
+                    self._heads[head] = key
             claims = jwt.decode(token, key.public, algorithms=[key.algorithm], options={"require": ["exp", "sub"]})
         except jwt.ExpiredSignatureError:
             raise BadTokenError("the token has expired") from None

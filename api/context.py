@@ -11,12 +11,11 @@ from litestar import Request
 from litestar.datastructures import State
 
 from api.accept import Accept
-from api.problems import refuse
+from api.freshness import Freshness
 from api.waiters import Waiters
-from domain.rejections import Code
 from infra import postgres, telemetry
 from infra.broker import Doorbell
-from infra.security import BadTokenError, Principal, Role, Tokens
+from infra.security import Tokens
 from infra.settings import Settings
 
 log = telemetry.logger()
@@ -52,6 +51,7 @@ class Edge:
         self.pool: Any = None
         self.accept: Accept
         self.waiters: Waiters
+        self.freshness: Freshness
 
     async def start(self) -> None:
         """Open the pool and start the loops."""
@@ -64,8 +64,10 @@ class Edge:
             ring=self.ring,
         )
         self.waiters = Waiters(self.pool, settings.redis_url)
+        self.freshness = Freshness(self.pool)
         self.accept.start()
         self.waiters.start()
+        self.freshness.start()
         self.ready = True
 
     def leave(self) -> None:
@@ -78,6 +80,7 @@ class Edge:
         self.ready = False
         await self.waiters.stop()
         await self.accept.stop()
+        await self.freshness.stop()
         self._silent = True
         self.doorbell.close()
         await asyncio.wait_for(self.pool.close(), timeout=5)
@@ -112,26 +115,3 @@ def edge_of(state: State) -> Edge:
     """The process's edge."""
     edge: Edge = state.edge
     return edge
-
-
-def principal_of(request: Request[Any, Any, Any]) -> Principal:
-    """Who asks; raises a problem of status 401 without a valid bearer token."""
-    header = field(request, b"authorization")
-    if header is None:
-        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
-    try:
-        return edge_of(request.app.state).tokens.verify(token)
-    except BadTokenError as error:
-        raise refuse(401, Code.UNAUTHENTICATED, str(error), WWW_Authenticate='Bearer error="invalid_token"') from None
-
-
-def require(request: Request[Any, Any, Any], *roles: Role) -> Principal:
-    """Who asks, if it has one of the roles; raises 401 or 403."""
-    principal = principal_of(request)
-    if not principal.roles.intersection(roles):
-        wanted = " or ".join(role.value for role in roles)
-        raise refuse(403, Code.FORBIDDEN, f"this needs the role {wanted}")
-    return principal

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request
 
+from api.context import edge_of, field
 from api.problems import refuse
 from domain.limits import Limits
 from domain.orders.model import PlaceOrder
@@ -49,6 +50,13 @@ async def read_body(request: Request[Any, Any, Any], bytes_max: int) -> bytes:
             raise refuse(413, Code.BODY_TOO_LARGE, f"a body has at most {bytes_max} bytes")
         if not message.get("more_body"):
             return body
+
+
+async def body_of(request: Request[Any, Any, Any], kind: type[T]) -> T:
+    """Read and decode a request's body; raises problems of status 400, 413 and 415."""
+    edge = edge_of(request.app.state)
+    raw = await read_body(request, edge.settings.body_bytes_max)
+    return decode(raw, kind, content_type=field(request, b"content-type") or "", limits=edge.limits)
 
 
 async def _drain(request: Request[Any, Any, Any]) -> None:

@@ -12,18 +12,20 @@ from litestar.params import Parameter
 from litestar.response import Stream
 from msgspec import Struct
 
-from api.context import Edge, edge_of, encode, principal_of, require
+from api.access import allow, authorise
+from api.context import Edge, edge_of, encode
 from api.openapi import PROBLEMS
 from api.paging import decode_cursor, encode_cursor, page_limit
 from api.problems import refuse
 from api.submission import JobView, view_of
 from domain import ids
+from domain.accounts.model import Role, Scope
 from domain.commands import COMMANDS
 from domain.journal import reads, sql
 from domain.journal.model import Status
 from domain.journal.reads import JobState, load_jobs
 from domain.rejections import Code
-from infra.security import Principal, Role
+from infra.security import Principal
 
 JSON = "application/json"
 FOLLOW_SECONDS_MAX = 600.0
@@ -53,13 +55,14 @@ async def _job_of(edge: Edge, conn: Any, principal: Principal, job_id: UUID) -> 
 @get(
     "/jobs/{job_id:uuid}",
     operation_id="get_job",
+    opt=allow(*Role, scope=Scope.JOBS_READ),
     summary="Look up a job",
     responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 404, 410, 503)},
 )
 async def get_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[bytes]:
     """Show where a job stands, with its result or the problem it ended in."""
     edge = edge_of(request.app.state)
-    principal = principal_of(request)
+    principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         job = await _job_of(edge, conn, principal, job_id)
     view = view_of(job, for_admin=principal.is_admin)
@@ -70,6 +73,7 @@ async def get_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[byt
 @get(
     "/jobs",
     operation_id="list_jobs",
+    opt=allow(*Role, scope=Scope.JOBS_READ),
     summary="List jobs, newest first",
     responses={200: ResponseSpec(JobPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
@@ -81,7 +85,7 @@ async def list_jobs(
 ) -> Response[bytes]:
     """Show one's own jobs; an admin sees all, and with ``status=failed`` those that are parked."""
     edge = edge_of(request.app.state)
-    principal = principal_of(request)
+    principal = await authorise(request)
     size = page_limit(limit, edge.settings)
     below = decode_cursor(cursor)
     if status is not None and (status != Status.FAILED or not principal.is_admin):
@@ -106,6 +110,7 @@ async def list_jobs(
 @get(
     "/jobs/{job_id:uuid}/events",
     operation_id="follow_job",
+    opt=allow(*Role, scope=Scope.JOBS_READ),
     summary="Follow a job (server-sent events)",
     responses={
         200: ResponseSpec(str, generate_examples=False, media_type="text/event-stream"),
@@ -115,7 +120,7 @@ async def list_jobs(
 async def follow_job(request: Request[Any, Any, Any], job_id: UUID) -> Stream:
     """Send the job now, and once more when it has ended; then the stream closes."""
     edge = edge_of(request.app.state)
-    principal = principal_of(request)
+    principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         job = await _job_of(edge, conn, principal, job_id)
     return Stream(
@@ -153,13 +158,14 @@ async def _follow(edge: Edge, principal: Principal, job: JobState) -> AsyncItera
     "/jobs/{job_id:uuid}/cancel",
     status_code=200,
     operation_id="cancel_job",
+    opt=allow(*Role, scope=Scope.JOBS_WRITE),
     summary="Cancel a job that is still queued",
     responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 404, 409, 410, 503)},
 )
 async def cancel_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[bytes]:
     """Take a queued or parked command back; one that runs or has ended answers 409."""
     edge = edge_of(request.app.state)
-    principal = principal_of(request)
+    principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         job = await _job_of(edge, conn, principal, job_id)
         cancelled = await conn.fetchval(reads.CANCEL_QUEUED, job_id)
@@ -175,13 +181,14 @@ async def cancel_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[
     "/jobs/{job_id:uuid}/retry",
     status_code=202,
     operation_id="retry_job",
+    opt=allow(Role.ADMIN, scope=Scope.OPERATION_WRITE),
     summary="Send a failed job back to the queue",
     responses={202: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 403, 404, 409, 410, 503)},
 )
 async def retry_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[bytes]:
     """Have a parked command run again, alone."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.ADMIN)
+    principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         job = await _job_of(edge, conn, principal, job_id)
         name = await conn.fetchval(sql.UNPARK, job_id, 1)

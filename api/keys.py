@@ -7,8 +7,8 @@ from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
+from api.access import anyone
 from api.context import edge_of, encode
-from api.openapi import ANYONE
 
 CACHE_SECONDS = 300
 """How long others may keep the list; who meets a key that isn't on it fetches it anew."""
@@ -23,7 +23,7 @@ class KeySet(Struct, frozen=True):
 @get(
     "/.well-known/jwks.json",
     operation_id="list_signing_keys",
-    opt={ANYONE: True},
+    opt=anyone(),
     summary="List the public signing keys",
     responses={200: ResponseSpec(KeySet, generate_examples=False)},
 )

@@ -8,12 +8,11 @@ from litestar import Litestar, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 
+from api.access import ACCESS
 from api.problems import MEDIA_TYPE, Problem
 from domain.rejections import Code
 
 BODY = "request_body"
-ANYONE = "anyone"
-"""The option of a handler that needs no token."""
 _REF = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
     400: "the request is malformed; `path` names the field",
@@ -22,6 +21,7 @@ _DESCRIPTIONS = {
     404: "there is no such thing of yours",
     409: "the state of things doesn't allow it",
     410: "retention has dropped it",
+    412: "it was changed meanwhile: `If-Match` names another version",
     413: "the body is too large",
     415: "not application/json",
     422: "understood, and impossible",
@@ -69,7 +69,7 @@ def _complete(operation: dict[str, Any], opt: Mapping[str, Any]) -> dict[str, An
     # The framework declares a 400 of its own form for every parameter; ours are declared with their form.
     if "application/json" in operation["responses"].get("400", {}).get("content", {}):
         del operation["responses"]["400"]
-    if opt.get(ANYONE):
+    if not opt[ACCESS].roles:
         operation["security"] = []
     if BODY not in opt:
         return {}

@@ -9,10 +9,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from api.context import Edge, edge_of, encode, require
-from api.openapi import ANYONE, PROBLEMS
+from api.access import allow, anyone, authorise
+from api.context import Edge, edge_of, encode
+from api.openapi import PROBLEMS
 from api.problems import refuse
 from api.submission import JobView, submit
+from domain.accounts.model import Role, Scope
 from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal import reads
 from domain.journal.model import Lane
@@ -21,7 +23,6 @@ from domain.operation.reads import LaneList, LaneView, load_lanes
 from domain.rejections import Code
 from infra import telemetry
 from infra.broker import Silent
-from infra.security import Role
 
 JSON = "application/json"
 log = telemetry.logger()
@@ -50,13 +51,14 @@ class Dependencies(Struct, frozen=True):
 @get(
     "/lanes",
     operation_id="list_lanes",
+    opt=allow(Role.ADMIN, scope=Scope.OPERATION_READ),
     summary="Lanes, their queues and workers",
     responses={200: ResponseSpec(LaneList, generate_examples=False), **PROBLEMS(401, 403, 503)},
 )
 async def list_lanes(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Show what waits where, and for how long."""
     edge = edge_of(request.app.state)
-    require(request, Role.ADMIN)
+    await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         return Response(encode(LaneList(await load_lanes(conn))), media_type=JSON)
 
@@ -78,13 +80,14 @@ async def _lane_answer(edge: Edge, lane: Lane) -> Response[bytes]:
     "/lanes/{lane:str}/pause",
     status_code=200,
     operation_id="pause_lane",
+    opt=allow(Role.ADMIN, scope=Scope.OPERATION_WRITE),
     summary="Pause a lane",
     responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
 async def pause_lane(request: Request[Any, Any, Any], lane: str) -> Response[bytes]:
     """Have no worker claim from a lane from now on, across restarts; batches in hand are finished."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.ADMIN)
+    principal = await authorise(request)
     which = _lane(lane)
     async with edge.pool.acquire(timeout=2) as conn:
         await conn.execute(reads.PAUSE_LANE, which.value, principal.id)
@@ -95,13 +98,14 @@ async def pause_lane(request: Request[Any, Any, Any], lane: str) -> Response[byt
     "/lanes/{lane:str}/resume",
     status_code=200,
     operation_id="resume_lane",
+    opt=allow(Role.ADMIN, scope=Scope.OPERATION_WRITE),
     summary="Resume a lane",
     responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
 async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[bytes]:
     """Have workers claim from a lane again."""
     edge = edge_of(request.app.state)
-    require(request, Role.ADMIN)
+    await authorise(request)
     which = _lane(lane)
     async with edge.pool.acquire(timeout=2) as conn:
         await conn.execute(reads.RESUME_LANE, which.value)
@@ -113,6 +117,7 @@ async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[by
     "/sweeps/{job:str}",
     status_code=202,
     operation_id="submit_sweep",
+    opt=allow(Role.ADMIN, scope=Scope.OPERATION_WRITE),
     summary="Run a sweep now",
     responses={
         200: ResponseSpec(JobView, generate_examples=False),
@@ -123,7 +128,7 @@ async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[by
 async def submit_sweep(request: Request[Any, Any, Any], job: str) -> ASGIResponse:
     """Submit a sweep as a command."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.ADMIN)
+    principal = await authorise(request)
     command = SWEEPS.get(job)
     if command is None:
         raise refuse(404, Code.NOT_FOUND, f"sweeps are {', '.join(SWEEPS)}")
@@ -133,7 +138,7 @@ async def submit_sweep(request: Request[Any, Any, Any], job: str) -> ASGIRespons
 @get(
     "/health/live",
     operation_id="health_live",
-    opt={ANYONE: True},
+    opt=anyone(),
     summary="Is this process alive?",
     responses={200: ResponseSpec(Health, generate_examples=False)},
 )
@@ -171,7 +176,7 @@ async def _dependencies(edge: Edge) -> Dependencies:
 @get(
     "/health/ready",
     operation_id="health_ready",
-    opt={ANYONE: True},
+    opt=anyone(),
     summary="Can this process accept commands?",
     responses={
         200: ResponseSpec(Health, generate_examples=False),
@@ -191,7 +196,7 @@ async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get(
     "/health/dependencies",
     operation_id="health_dependencies",
-    opt={ANYONE: True},
+    opt=anyone(),
     summary="What do we need, and does it answer?",
     responses={
         200: ResponseSpec(Dependencies, generate_examples=False),

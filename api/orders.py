@@ -9,18 +9,20 @@ from litestar.params import Parameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
-from api.context import edge_of, encode, field, require
-from api.decode import check_order, decode, read_body
+from api.access import allow, authorise
+from api.context import edge_of, encode, field
+from api.decode import body_of, check_order, decode, read_body
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, problem_of, problem_response, refuse
 from api.submission import JobView, submit
+from domain.accounts.model import Role, Scope
 from domain.journal.model import Status
 from domain.journal.reads import load_jobs
 from domain.orders.model import LINES_CEILING, CancelOrder, LineNo, OrderStatus, PlaceOrder
 from domain.orders.reads import OrderSummary, OrderView, TimelineEntry, list_orders, load_order, load_timeline
 from domain.rejections import Code, Rejection
-from infra.security import Principal, Role
+from infra.security import Principal
 
 JSON = "application/json"
 
@@ -57,7 +59,7 @@ class Timeline(Struct, frozen=True):
     status_code=202,
     operation_id="place_order",
     summary="Place an order",
-    opt=request_body(PlaceOrder, required=True),
+    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(PlaceOrder, required=True),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="placed, as the client waited for it"),
         202: ResponseSpec(JobView, generate_examples=False, description="accepted; the order's id is the job's id"),
@@ -67,13 +69,8 @@ class Timeline(Struct, frozen=True):
 async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Accept an order: all lines or none, over any number of sellers, at the offers' prices."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.BUYER, Role.ADMIN)
-    order = decode(
-        await read_body(request, edge.settings.body_bytes_max),
-        PlaceOrder,
-        content_type=field(request, b"content-type") or "",
-        limits=edge.limits,
-    )
+    principal = await authorise(request)
+    order = await body_of(request, PlaceOrder)
     check_order(order, edge.limits)
     return await submit(request, edge, principal, order, operation="POST /orders")
 
@@ -81,6 +78,7 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
 @get(
     "/orders",
     operation_id="list_orders",
+    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_READ),
     summary="List orders, newest first",
     responses={200: ResponseSpec(OrderPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
@@ -91,7 +89,7 @@ async def list_own_orders(
 ) -> Response[bytes]:
     """Show a buyer's own orders; an admin's list holds all."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.BUYER, Role.ADMIN)
+    principal = await authorise(request)
     size = page_limit(limit, edge.settings)
     below = decode_cursor(cursor)
     async with edge.pool.acquire(timeout=2) as conn:
@@ -104,6 +102,7 @@ async def list_own_orders(
 @get(
     "/orders/{order_id:uuid}",
     operation_id="get_order",
+    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_READ),
     summary="Look up an order",
     responses={
         200: ResponseSpec(OrderView | OrderBeingPlaced, generate_examples=False),
@@ -113,7 +112,7 @@ async def list_own_orders(
 async def get_order(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
     """Show an order, or that it is being placed."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.BUYER, Role.ADMIN)
+    principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         order = await load_order(conn, order_id)
         if order is not None and (principal.is_admin or order.buyer == principal.id):
@@ -142,13 +141,14 @@ async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) ->
 @get(
     "/orders/{order_id:uuid}/timeline",
     operation_id="get_order_timeline",
+    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_READ),
     summary="What happened to an order",
     responses={200: ResponseSpec(Timeline, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
 async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
     """Show an order's events, oldest first."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.BUYER, Role.ADMIN)
+    principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
         await _must_know(conn, principal, order_id)
         return Response(encode(Timeline(await load_timeline(conn, order_id))), media_type=JSON)
@@ -159,7 +159,7 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Respo
     status_code=202,
     operation_id="cancel_order",
     summary="Cancel an unpaid order, whole or by line",
-    opt=request_body(Cancellation),
+    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(Cancellation),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="cancelled, as the client waited for it"),
         202: ResponseSpec(JobView, generate_examples=False),
@@ -169,7 +169,7 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Respo
 async def cancel_order(request: Request[Any, Any, Any], order_id: UUID) -> ASGIResponse:
     """Accept a cancellation; of an order that is still being placed, it waits for the placing."""
     edge = edge_of(request.app.state)
-    principal = require(request, Role.BUYER, Role.ADMIN)
+    principal = await authorise(request)
     raw = await read_body(request, edge.settings.body_bytes_max)
     wish = Cancellation()
     if raw:

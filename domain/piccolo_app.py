@@ -4,8 +4,18 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
-from domain.accounts.tables import Sellers
-from domain.catalog.tables import Offers, Products, Variants
+from domain.accounts.tables import (
+    Accounts,
+    Addresses,
+    ApiKeys,
+    OneTimeTokens,
+    RefreshTokens,
+    Revocations,
+    SellerMembers,
+    Sellers,
+    Sessions,
+)
+from domain.catalog.tables import CatalogChanges, Offers, Products, Variants
 from domain.inventory.tables import Movements, Reservations, Stock
 from domain.journal.tables import (
     Commands,
@@ -30,10 +40,19 @@ TABLES = [
     Workers,
     Runs,
     Events,
+    Accounts,
+    Sessions,
+    RefreshTokens,
+    OneTimeTokens,
+    ApiKeys,
+    Addresses,
     Sellers,
+    SellerMembers,
+    Revocations,
     Products,
     Variants,
     Offers,
+    CatalogChanges,
     Stock,
     Reservations,
     Movements,

@@ -21,6 +21,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     GONE = "gone"
     CONFLICT = "conflict"
+    STALE_VERSION = "stale_version"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
@@ -43,6 +44,7 @@ class Code(StrEnum):
 
 _TITLES = {
     Code.UNAUTHENTICATED: "A valid bearer token is needed",
+    Code.STALE_VERSION: "Somebody else has changed it meanwhile",
     Code.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key belongs to another request",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.JOB_STATE: "The job's state doesn't allow this",

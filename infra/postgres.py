@@ -67,6 +67,13 @@ def classify(error: BaseException) -> Failure:
     return Failure.DATA
 
 
+def violated(error: BaseException) -> str | None:
+    """The unique or exclusion constraint that an error says would be broken; None for every other error."""
+    if isinstance(error, asyncpg.UniqueViolationError | asyncpg.ExclusionViolationError):
+        return str(error.constraint_name)
+    return None
+
+
 async def _no_reset(_connection: Any) -> None:
     """Nothing is left behind in a session, so giving one back costs no round trip."""
 

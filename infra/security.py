@@ -7,7 +7,6 @@ the keys change, because checking a signature costs more than everything else th
 
 import time
 from collections import OrderedDict
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 import jwt
 from msgspec import Struct
 
+from domain.accounts.model import Role, Scope
 from infra import signing, telemetry
 from infra.signing import Key, Keys, KeySetError
 
@@ -26,19 +26,18 @@ KEYS_LOOK_SECONDS = 5.0
 """How often the file of keys is looked at for a change."""
 
 
-class Role(StrEnum):
-    """What a principal may be."""
-
-    ADMIN = "ADMIN"
-    SELLER = "SELLER"
-    BUYER = "BUYER"
-
-
 class Principal(Struct, frozen=True):
-    """Who sends a request: the subject of its token, and its roles."""
+    """Who sends a request: the subject of its token, and its roles.
+
+    ``epoch`` is the account's when the token was made, 0 for one that no login made. ``session`` is the session or
+    the API key it came from. ``scopes`` is what an API key is limited to; None for tokens, which aren't.
+    """
 
     id: UUID
     roles: frozenset[Role]
+    epoch: int = 0
+    session: UUID | None = None
+    scopes: frozenset[Scope] | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -92,11 +91,15 @@ class Tokens:
         self._heads.clear()
         log.info("signing_keys_changed", kids=list(self.keys.by_id))
 
-    def sign(self, subject: UUID, roles: frozenset[Role], seconds: int) -> str:
-        """Make a token for ``seconds`` from now."""
+    def sign(
+        self, subject: UUID, roles: frozenset[Role], seconds: int, *, epoch: int = 0, session: UUID | None = None
+    ) -> str:
+        """Make a token for ``seconds`` from now; of a login with its session and its account's epoch."""
         self.look()
         now, key = int(time.time()), self.keys.signing
-        claims = {"sub": str(subject), "roles": sorted(roles), "iat": now, "exp": now + seconds}
+        claims: dict[str, Any] = {"sub": str(subject), "roles": sorted(roles), "iat": now, "exp": now + seconds}
+        if session is not None:
+            claims.update(sid=str(session), epoch=epoch)
         return jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
 
     def verify(self, token: str) -> Principal:
@@ -141,8 +144,13 @@ class Tokens:
         except jwt.InvalidTokenError:
             raise BadTokenError("the token's signature or form is not valid") from None
         try:
-            subject = UUID(claims["sub"])
-            roles = frozenset(Role(role) for role in claims.get("roles", ()))
-            return float(claims["exp"]), Principal(id=subject, roles=roles)
+            session = claims.get("sid")
+            principal = Principal(
+                id=UUID(claims["sub"]),
+                roles=frozenset(Role(role) for role in claims.get("roles", ())),
+                epoch=int(claims.get("epoch", 0)),
+                session=None if session is None else UUID(session),
+            )
+            return float(claims["exp"]), principal
         except (ValueError, TypeError, AttributeError):
             raise BadTokenError("the token's claims are not ours") from None

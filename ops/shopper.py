@@ -14,8 +14,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from domain.accounts.model import Role
 from domain.orders.model import PlaceOrder
-from infra.security import Role, Tokens
+from infra.security import Tokens
 from ops.load import Answer, Client
 
 WAIT_SECONDS = 10

@@ -5,12 +5,13 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from domain.accounts.model import Role
 from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.orders.model import OrderLine, PlaceOrder
 from infra.clock import new_id
-from infra.security import Role, Tokens
+from infra.security import Tokens
 from ops.catalog import write_catalog
 
 SECRET_KEY = "a-secret-key-of-the-tests-0123456789"

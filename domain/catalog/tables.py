@@ -3,6 +3,8 @@
 from piccolo.columns import JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz
 from piccolo.table import Table
 
+from domain.journal.tables import Xid8
+
 
 class Products(Table):
     """Products, each of the seller who made it."""
@@ -36,3 +38,11 @@ class Offers(Table):
     active = Boolean(default=True)
     version = Integer(default=1)
     created_at = Timestamptz()
+
+
+class CatalogChanges(Table):
+    """Which transaction changed a thing of the catalog last."""
+
+    thing = UUID(primary_key=True, default=None)
+    at = Timestamptz()
+    xid = Xid8()

@@ -1,4 +1,4 @@
-"""Lanes as operators see them: what waits where, for how long, and who serves it."""
+"""Lanes as operators see them, and what changed a moment ago, as every api process sees it."""
 
 from datetime import datetime
 
@@ -8,6 +8,13 @@ from domain.commands import jobs_by_lane
 from domain.connection import Connection
 from domain.journal import reads
 from domain.journal.model import Lane
+
+# One snapshot: everything below its horizon has ended. What isn't was perhaps not seen by the look before.
+LOOK = """
+SELECT 'horizon' AS kind, NULL::uuid AS thing, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS number
+UNION ALL SELECT 'revoked', subject, epoch FROM revocations WHERE xid >= $1::text::xid8
+UNION ALL SELECT 'changed', thing, xid::text::bigint FROM catalog_changes WHERE xid >= $1::text::xid8
+"""
 
 
 class JobFigures(Struct, frozen=True):

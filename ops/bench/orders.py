@@ -12,11 +12,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from domain.accounts.model import Role
 from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM
 from domain.orders.model import OrderLine, PlaceOrder
 from infra.clock import new_id
-from infra.security import Role, Tokens
+from infra.security import Tokens
 from ops.catalog import write_catalog
 
 CURRENCY = "USD"

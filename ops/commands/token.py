@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import click
 from msgspec import Struct
 
-from infra.security import Role
+from domain.accounts.model import Role
 from ops import target
 from ops.output import CommandError, Output, json_option
 

@@ -146,7 +146,7 @@ async def _prepare(here: target.Target, *, sample: bool, output: Output) -> None
 
 
 def _ready(here: target.Target, url: str, logs: Path, *, sample: bool) -> Up:
-    from infra.security import Role  # noqa: PLC0415 - see _run
+    from domain.accounts.model import Role  # noqa: PLC0415 - see _run
 
     up = Up(url, here.database_url, here.redis_url, str(logs))
     if not sample:

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 
+from domain.accounts.model import Role
 from domain.catalog.model import NewOffer
-from infra.security import Role
 from ops.stack import EmbeddedStack
 from tests import databases
 from tests.builders import token, write_offers

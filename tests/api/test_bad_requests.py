@@ -9,9 +9,9 @@ import httpx
 import jwt
 import pytest
 
+from domain.accounts.model import Role
 from domain.rejections import Code
 from infra.clock import new_id
-from infra.security import Role
 from tests.api.shop import Shop, assert_nothing_written, assert_problem, bearer, order, wait
 from tests.builders import SECRET_KEY, token
 

@@ -4,8 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
+from domain.accounts.model import Role
 from domain.rejections import Code
-from infra.security import Role
 from tests.api.shop import Shop, assert_nothing_written, assert_problem, bearer, order, wait
 
 

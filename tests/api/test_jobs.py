@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from domain import ids
+from domain.accounts.model import Role
 from domain.rejections import Code
 from infra.clock import new_id
-from infra.security import Role
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
 from tests.system import eventually
 

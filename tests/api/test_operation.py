@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from domain.accounts.model import Role
 from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal.partitions import partition_name
 from domain.rejections import Code
-from infra.security import Role
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
 from tests.builders import SECRET_KEY
 from tests.system import eventually

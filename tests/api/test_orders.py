@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from domain.accounts.model import Role
 from domain.rejections import Code
-from infra.security import Role
 from tests.api.shop import Shop, assert_problem, bearer, line, order, wait
 from tests.system import eventually
 

@@ -12,8 +12,8 @@ import httpx
 import msgspec
 import pytest
 
+from domain.accounts.model import Role
 from domain.rejections import Code
-from infra.security import Role
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
 from tests.system import eventually
 

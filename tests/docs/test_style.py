@@ -18,7 +18,9 @@ OUTSIDE = {
 # Piccolo is how tables are declared and migrations are run; these modules decide nothing.
 DECLARES_TABLES = re.compile(r"domain/(migrations/.*|piccolo_app|\w+/tables)\.py")
 # Statements take a connection and are awaited; everything else in the domain is a decision or a type.
-STATEMENTS = re.compile(r"domain/(migrations/.*|invariants|connection|writing|\w+/(sql|reads|rescue|partitions))\.py")
+STATEMENTS = re.compile(
+    r"domain/(migrations/.*|invariants|connection|writing|\w+/(\w+_)?(sql|reads|rescue|partitions))\.py"
+)
 CLOCKS = {"now", "utcnow", "today", "fromtimestamp", "time", "time_ns", "monotonic", "perf_counter"}
 GENERATORS = {"uuid1", "uuid3", "uuid4", "uuid5", "uuid6", "uuid7", "getnode", "urandom", "new_id", "token_hex"}
 

@@ -16,8 +16,19 @@ from tests.engine.parts import WRITTEN, Rig, rig_of
 
 _numbers = itertools.count(1)
 
-# Those that others refer to by foreign key go last, in this order.
-_REFERRED_TO = ["order_lines", "seller_orders", "orders", "stock", "offers", "variants", "products", "sellers"]
+# Those that others refer to by foreign key go after them.
+_TABLES = """
+WITH RECURSIVE tables AS (
+    SELECT oid FROM pg_class
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
+      AND relname <> 'migration'
+), depth (oid, steps) AS (
+    SELECT oid, 0 FROM tables
+    UNION SELECT c.confrelid, d.steps + 1
+    FROM depth d JOIN pg_constraint c ON c.contype = 'f' AND c.conrelid = d.oid AND c.confrelid <> d.oid
+)
+SELECT oid::regclass::text AS name FROM depth JOIN tables USING (oid) GROUP BY oid ORDER BY max(steps), oid
+"""
 
 
 async def _empty(url: str) -> None:
@@ -29,16 +40,9 @@ async def _empty(url: str) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         await connection.execute("DROP TABLE IF EXISTS written")
-        tables = {
-            row["relname"]
-            for row in await connection.fetch(
-                "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
-                " AND relnamespace = 'public'::regnamespace AND relname <> 'migration'"
-            )
-        }
-        ordered = [*sorted(tables - set(_REFERRED_TO)), *_REFERRED_TO]
+        tables = [row["name"] for row in await connection.fetch(_TABLES)]
         async with connection.transaction():
-            for table in ordered:
+            for table in tables:
                 # The triggers that keep tables append-only stand in the way of this, too.
                 await connection.execute(
                     f"ALTER TABLE {table} DISABLE TRIGGER USER; DELETE FROM {table};"

@@ -8,9 +8,9 @@ from signal import SIGKILL, SIGQUIT
 import httpx
 import pytest
 
+from domain.accounts.model import Role
 from domain.rejections import Code
 from infra.clock import new_id
-from infra.security import Role
 from tests.builders import token
 from tests.faults.site import Order, Site
 from tests.system import eventually

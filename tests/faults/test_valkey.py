@@ -6,7 +6,7 @@ import time
 import httpx
 import redis
 
-from infra.security import Role
+from domain.accounts.model import Role
 from tests.builders import token
 from tests.faults.site import Order, Site
 from tests.system import eventually

@@ -5,8 +5,9 @@ from uuid import uuid4
 import jwt
 import pytest
 
+from domain.accounts.model import Role
 from infra import security
-from infra.security import BadTokenError, Principal, Role, Tokens
+from infra.security import BadTokenError, Principal, Tokens
 from tests.builders import SECRET_KEY
 
 

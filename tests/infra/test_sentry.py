@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from infra.security import Role
+from domain.accounts.model import Role
 from tests.builders import SECRET_KEY, place, submit, token, write_offers
 from tests.system import System, eventually
 

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_decode
 
+from domain.accounts.model import Role
 from infra import security, signing
-from infra.security import BadTokenError, Role, Tokens
+from infra.security import BadTokenError, Tokens
 from infra.signing import ALGORITHMS, KeySetError
 from tests.builders import SECRET_KEY
 

@@ -10,8 +10,9 @@ import asyncpg
 import msgspec
 import pytest
 
+from domain.accounts.model import Role
 from domain.journal.model import Lane
-from infra.security import Role, Tokens
+from infra.security import Tokens
 from tests import databases
 from tests.builders import SECRET_KEY, place, submit, write_offers
 from tests.ops.console import environment, ordermill, result_of

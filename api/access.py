@@ -1,0 +1,86 @@
+"""Who may use a route: declared beside it, checked in one place.
+
+Invariant: every route says who may use it, by ``allow`` or ``anyone`` among its options; a test holds them all against
+``docs/access.md``. A missing role or scope is a 403; a thing that isn't yours is a 404 and is the handler's to tell.
+"""
+
+from typing import Any
+
+from litestar import Request
+from msgspec import Struct
+
+from api.context import edge_of, field
+from api.problems import refuse
+from domain.accounts.model import Role, Scope
+from domain.rejections import Code
+from infra.security import BadTokenError, Principal
+
+ACCESS = "access"
+"""The option of a handler that says who may use it."""
+
+
+class Access(Struct, frozen=True):
+    """Who may use a route: those who have one of the roles; anybody where there are none.
+
+    ``scope`` is what an API key needs besides; without one, no API key will do.
+    """
+
+    roles: frozenset[Role]
+    scope: Scope | None = None
+
+
+def allow(*roles: Role, scope: Scope | None = None) -> dict[str, Any]:
+    """Declare a route for principals with one of the roles; for API keys, too, if they have the scope."""
+    return {ACCESS: Access(frozenset(roles), scope)}
+
+
+def anyone(scope: Scope | None = None) -> dict[str, Any]:
+    """Declare a route that needs no token; who sends one may see more."""
+    return {ACCESS: Access(frozenset(), scope)}
+
+
+def signed_in(*, scope: Scope | None = None) -> dict[str, Any]:
+    """Declare a route for everyone who has an account."""
+    return allow(Role.BUYER, Role.SELLER, Role.ADMIN, scope=scope)
+
+
+async def authorise(request: Request[Any, Any, Any]) -> Principal:
+    """Who asks, if the route is theirs to use; raises 401 or 403."""
+    principal = await visitor(request)
+    if principal is None:
+        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
+    return principal
+
+
+async def visitor(request: Request[Any, Any, Any]) -> Principal | None:
+    """Who asks, None without a token; raises 401 for a token that can't be believed, 403 for one that won't do."""
+    header = field(request, b"authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
+    edge = edge_of(request.app.state)
+    await edge.freshness.ensure()
+    try:
+        principal = edge.tokens.verify(token)
+    except BadTokenError as error:
+        raise _invalid(str(error)) from None
+    revoked = edge.freshness.is_revoked
+    if revoked(principal.id, principal.epoch) or (principal.session is not None and revoked(principal.session, 0)):
+        raise _invalid("the token was revoked: sign in again")
+    _check(request.route_handler.opt[ACCESS], principal)
+    return principal
+
+
+def _check(access: Access, principal: Principal) -> None:
+    if access.roles and not principal.roles & access.roles:
+        wanted = " or ".join(role.value for role in Role if role in access.roles)
+        raise refuse(403, Code.FORBIDDEN, f"this needs the role {wanted}")
+    if principal.scopes is not None and access.scope not in principal.scopes:
+        wanted = "no API key may do this" if access.scope is None else f"this needs the scope {access.scope.value}"
+        raise refuse(403, Code.FORBIDDEN, wanted)
+
+
+def _invalid(detail: str) -> Exception:
+    return refuse(401, Code.UNAUTHENTICATED, detail, WWW_Authenticate='Bearer error="invalid_token"')

@@ -18,7 +18,7 @@ from msgspec import Struct
 from api.context import CORRELATION, Edge, encode, field
 from api.problems import Problem, problem_answer, problem_of, refuse
 from domain.journal.keys import digest
-from domain.journal.model import Command, NewCommand, Status
+from domain.journal.model import SYSTEM, Command, NewCommand, Status
 from domain.journal.reads import Ended, JobState, load_jobs
 from domain.rejections import Code, Rejection
 from infra.clock import new_id
@@ -95,6 +95,30 @@ def wait_seconds(request: Request[Any, Any, Any], seconds_max: float) -> float |
         # It may come in several headers, which count as one list.
         found = _WAIT.search(", ".join(request.headers.getall("prefer")))
     return None if found is None else min(float(found[1]), seconds_max)
+
+
+def correlation_of(request: Request[Any, Any, Any]) -> str:
+    """The request's correlation id, made now if it has none yet."""
+    scope: Any = request.scope
+    correlation: str = scope[CORRELATION] or str(new_id())
+    scope[CORRELATION] = correlation
+    return correlation
+
+
+def command_of(command: Command, correlation: str, principal: UUID = SYSTEM) -> NewCommand:
+    """A command that follows from a request, about to be written in the request's own transaction."""
+    return NewCommand(
+        id=new_id(),
+        principal=principal,
+        command=command,
+        payload=msgspec.json.encode(command).decode(),
+        correlation=correlation,
+    )
+
+
+def ring_for(edge: Edge, *commands: Command) -> None:
+    """Ring for commands that were just committed."""
+    edge.ring({(command.job, command.lane.value) for command in commands})
 
 
 async def submit(

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from domain.accounts.model import Role
+from domain.accounts.model import Position, Role
 from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
@@ -69,3 +69,26 @@ async def submit(conn: Any, *commands: Command, principal: UUID | None = None) -
     made = [new(command, principal=principal) for command in commands]
     await insert_commands(conn, made)
     return [n.id for n in made]
+
+
+WRITE_ACCOUNT = """
+INSERT INTO accounts (id, email, email_key, password_hash, roles, verified_at)
+VALUES ($1, $2, lower($2), 'no password has this hash', $3, CASE WHEN $4 THEN now() END)
+"""
+
+
+async def write_account(conn: Any, *roles: Role, email: str = "", verified: bool = True) -> UUID:
+    """Write an account nobody can log in to; a buyer's with a verified address unless said otherwise."""
+    account = new_id()
+    address = email or f"{account.hex}@example.com"
+    await conn.execute(WRITE_ACCOUNT, account, address, [role.value for role in roles or (Role.BUYER,)], verified)
+    return account
+
+
+async def write_member(conn: Any, seller_id: UUID, position: Position = Position.OWNER) -> UUID:
+    """Write an account that acts for a seller; return its id."""
+    account = await write_account(conn)
+    await conn.execute(
+        "INSERT INTO seller_members (account_id, seller_id, position) VALUES ($1, $2, $3)", account, seller_id, position
+    )
+    return account

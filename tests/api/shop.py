@@ -15,7 +15,7 @@ from domain.accounts.model import Role
 from domain.catalog.model import NewOffer
 from ops.stack import EmbeddedStack
 from tests import databases
-from tests.builders import token, write_offers
+from tests.builders import token, write_account, write_member, write_offers
 from tests.system import System, eventually
 
 JOURNAL = ("commands", "pending", "outcomes", "parked", "idempotency", "orders", "reservations", "movements", "events")
@@ -70,6 +70,14 @@ class Shop:
     def offers(self, **kwargs: Any) -> list[NewOffer]:
         """Write offers with stock; see :func:`tests.builders.write_offers`."""
         return self._runner.run(write_offers(self._conn, **kwargs))
+
+    def account(self, *roles: Role, **kwargs: Any) -> UUID:
+        """Write an account; see :func:`tests.builders.write_account`."""
+        return self._runner.run(write_account(self._conn, *roles, **kwargs))
+
+    def member(self, seller_id: UUID, *args: Any) -> UUID:
+        """Write an account that acts for a seller; see :func:`tests.builders.write_member`."""
+        return self._runner.run(write_member(self._conn, seller_id, *args))
 
     def counts(self) -> dict[str, int]:
         """How many rows each table of the journal and of orders has."""

@@ -1,0 +1,25 @@
+"""Note which things of the catalog changed: what reads that were kept are held against.
+
+Invariant: a thing that changes is noted in the transaction that changes it. Followers ask by transaction and not by
+time, because commits land out of order. It stands here because sellers are things of the catalog, too, and accounts
+know nothing of the catalog.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from domain.connection import Connection
+
+# In the order of their ids, so that two edits that share things never wait for each other in a circle.
+NOTE_CHANGES = """
+INSERT INTO catalog_changes (thing)
+SELECT thing FROM unnest($1::uuid[]) AS t (thing) ORDER BY thing
+ON CONFLICT (thing) DO UPDATE SET at = now(), xid = pg_current_xact_id()
+"""
+
+
+async def note_changes(conn: Connection, things: Iterable[UUID]) -> None:
+    """Note that things changed in this transaction; whoever notes one of them next waits for its end."""
+    noted = list(set(things))
+    if noted:
+        await conn.execute(NOTE_CHANGES, noted)

@@ -15,7 +15,15 @@ from domain.accounts.tables import (
     Sellers,
     Sessions,
 )
-from domain.catalog.tables import CatalogChanges, Offers, Products, Variants
+from domain.catalog.tables import (
+    Attributes,
+    CatalogChanges,
+    Categories,
+    CategoryAttributes,
+    Offers,
+    Products,
+    Variants,
+)
 from domain.inventory.tables import Movements, Reservations, Stock
 from domain.journal.tables import (
     Commands,
@@ -49,6 +57,9 @@ TABLES = [
     Sellers,
     SellerMembers,
     Revocations,
+    Categories,
+    Attributes,
+    CategoryAttributes,
     Products,
     Variants,
     Offers,

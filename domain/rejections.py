@@ -38,6 +38,13 @@ class Code(StrEnum):
     ORDER_NOT_PLACED = "order_not_placed"
     ORDER_STATE = "order_state"
     UNKNOWN_LINE = "unknown_line"
+    UNKNOWN_CATEGORY = "unknown_category"
+    CATEGORY_CYCLE = "category_cycle"
+    CATEGORY_IN_USE = "category_in_use"
+    ATTRIBUTE_IN_USE = "attribute_in_use"
+    ATTRIBUTE_INVALID = "attribute_invalid"
+    DUPLICATE_SLUG = "duplicate_slug"
+    DUPLICATE_CODE = "duplicate_code"
     JOB_STATE = "job_state"
     JOB_FAILED = "job_failed"
 
@@ -46,6 +53,9 @@ _TITLES = {
     Code.UNAUTHENTICATED: "A valid bearer token is needed",
     Code.STALE_VERSION: "Somebody else has changed it meanwhile",
     Code.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key belongs to another request",
+    Code.CATEGORY_CYCLE: "A category can't be below itself",
+    Code.DUPLICATE_SLUG: "The slug is taken",
+    Code.DUPLICATE_CODE: "The code is taken",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.JOB_STATE: "The job's state doesn't allow this",
 }

@@ -4,6 +4,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
+TREE = UUID("00000000-0000-7000-8000-000000000001")
+"""What stands in ``catalog_changes`` for all categories and attributes together: they change as one."""
+
 OfferKey = tuple[UUID, UUID]
 """(variant id, seller id): what keys an offer, its stock and a line."""
 

@@ -1,6 +1,6 @@
 """The tables of the catalog, as Piccolo knows them."""
 
-from piccolo.columns import JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 from domain.journal.tables import Xid8
@@ -46,3 +46,40 @@ class CatalogChanges(Table):
     thing = UUID(primary_key=True, default=None)
     at = Timestamptz()
     xid = Xid8()
+
+
+class Categories(Table):
+    """The tree of categories."""
+
+    id = UUID(primary_key=True, default=None)
+    parent_id = UUID(null=True, default=None)
+    name = Text(default=None)
+    slug = Text(default=None)
+    path = Array(base_column=UUID(), default=None)
+    position = Integer(default=0)
+    version = Integer(default=1)
+    created_at = Timestamptz()
+
+
+class Attributes(Table):
+    """What products may say of themselves."""
+
+    id = UUID(primary_key=True, default=None)
+    code = Text(default=None)
+    name = Text(default=None)
+    kind = Text(default=None)
+    unit = Text(null=True, default=None)
+    required = Boolean(default=False)
+    choices = Array(base_column=Text(), default=[])
+    variant_making = Boolean(default=False)
+    version = Integer(default=1)
+    created_at = Timestamptz()
+
+
+class CategoryAttributes(Table):
+    """Which category asks for which attribute, keyed (category, attribute)."""
+
+    category_id = UUID(primary_key=True, default=None)
+    attribute_id = UUID(default=None)
+    required = Boolean(null=True, default=None)
+    position = Integer(default=0)

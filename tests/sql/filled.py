@@ -11,6 +11,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
+from tests.sql import taxonomy_rows
 
 ROWS = 12_000
 
@@ -52,6 +53,7 @@ INSERT INTO reservations (id, variant_id, seller_id, quantity, owner, order_id, 
 INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, actor)
     SELECT id, 'reserved', variant, seller, 1, buyer FROM numbers;
 INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.placed', '{{}}', buyer FROM numbers;
+{taxonomy_rows.FILL}
 """
 
 
@@ -60,7 +62,13 @@ Arguments = dict[tuple[str, str], tuple[object, ...]]
 
 def statements(sample: Any) -> Arguments:
     """Arguments for each statement, by module and name; ``sample`` has ids of some rows of each kind."""
-    return {**_of_the_queue(sample), **_of_jobs(sample), **_of_orders(sample), **_of_stock(sample)}
+    return {
+        **_of_the_queue(sample),
+        **_of_jobs(sample),
+        **_of_orders(sample),
+        **_of_stock(sample),
+        **taxonomy_rows.statements(),
+    }
 
 
 def _of_the_queue(sample: Any) -> Arguments:

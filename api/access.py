@@ -9,10 +9,11 @@ from typing import Any
 from litestar import Request
 from msgspec import Struct
 
-from api.context import edge_of, field
+from api.context import Edge, edge_of, field
 from api.problems import refuse
 from domain.accounts.model import Role, Scope
 from domain.rejections import Code
+from infra.api_keys import PREFIX
 from infra.security import BadTokenError, Principal
 
 ACCESS = "access"
@@ -63,13 +64,18 @@ async def visitor(request: Request[Any, Any, Any]) -> Principal | None:
     edge = edge_of(request.app.state)
     await edge.freshness.ensure()
     try:
-        principal = edge.tokens.verify(token)
+        principal = await edge.api_keys.verify(token) if token.startswith(PREFIX) else _of_token(edge, token)
     except BadTokenError as error:
         raise _invalid(str(error)) from None
+    _check(request.route_handler.opt[ACCESS], principal)
+    return principal
+
+
+def _of_token(edge: Edge, token: str) -> Principal:
+    principal = edge.tokens.verify(token)
     revoked = edge.freshness.is_revoked
     if revoked(principal.id, principal.epoch) or (principal.session is not None and revoked(principal.session, 0)):
-        raise _invalid("the token was revoked: sign in again")
-    _check(request.route_handler.opt[ACCESS], principal)
+        raise BadTokenError("the token was revoked: sign in again")
     return principal
 
 

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 
 from api.accept import Accept
 from api.freshness import Freshness
+from api.known_keys import KnownKeys
 from api.waiters import Waiters
 from infra import postgres, telemetry
 from infra.broker import Doorbell
@@ -52,6 +53,7 @@ class Edge:
         self.accept: Accept
         self.waiters: Waiters
         self.freshness: Freshness
+        self.api_keys: KnownKeys
 
     async def start(self) -> None:
         """Open the pool and start the loops."""
@@ -65,9 +67,11 @@ class Edge:
         )
         self.waiters = Waiters(self.pool, settings.redis_url)
         self.freshness = Freshness(self.pool)
+        self.api_keys = KnownKeys(self.pool, self.freshness)
         self.accept.start()
         self.waiters.start()
         self.freshness.start()
+        self.api_keys.start()
         self.ready = True
 
     def leave(self) -> None:
@@ -80,6 +84,7 @@ class Edge:
         self.ready = False
         await self.waiters.stop()
         await self.accept.stop()
+        await self.api_keys.stop()
         await self.freshness.stop()
         self._silent = True
         self.doorbell.close()

@@ -21,6 +21,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     GONE = "gone"
     CONFLICT = "conflict"
+    LIMIT_REACHED = "limit_reached"
     STALE_VERSION = "stale_version"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -50,6 +51,7 @@ class Code(StrEnum):
 
 
 _TITLES = {
+    Code.LIMIT_REACHED: "There are as many as there may be",
     Code.UNAUTHENTICATED: "A valid bearer token is needed",
     Code.STALE_VERSION: "Somebody else has changed it meanwhile",
     Code.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key belongs to another request",

@@ -67,6 +67,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     idempotency_hours: Annotated[int, Meta(ge=1, le=24 * 366)] = 72
     journal_days: Annotated[int, Meta(ge=2, le=3_660)] = 30
 
+    api_key_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
+    api_key_days_max: Annotated[int, Meta(ge=1, le=3_660)] = 366
+
     expiry_sweep_seconds: Seconds = 5.0
     rescue_sweep_seconds: Seconds = 2.0
     prune_sweep_seconds: Seconds = 300.0
@@ -112,6 +115,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SettingError("PAGE_SIZE is larger than PAGE_SIZE_MAX")
     if settings.reservation_seconds > settings.reservation_seconds_max:
         raise SettingError("RESERVATION_SECONDS is larger than RESERVATION_SECONDS_MAX")
+    if settings.api_key_days > settings.api_key_days_max:
+        raise SettingError("API_KEY_DAYS is larger than API_KEY_DAYS_MAX")
     return settings
 
 

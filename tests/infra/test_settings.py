@@ -43,6 +43,7 @@ BAD = {
     "a lane in two lines": ("LANES", "orders,ex\npress"),
     "no lane": ("LANES", " , "),
     "a page beyond the largest": ("PAGE_SIZE", "201"),
+    "a key beyond the longest life": ("API_KEY_DAYS", "367"),
     "a hold beyond the longest": ("RESERVATION_SECONDS", "86400"),
 }
 

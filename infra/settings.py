@@ -14,10 +14,15 @@ from msgspec import Meta, Struct
 
 from domain.journal.model import Lane
 from domain.limits import Limits
+from infra import relay
+from infra.relay import Mailbox, Relay
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400 * 366)]
 SECRET_BYTES_MIN = 32
+# For mails that only their developer sees, on the console.
+LOCAL_SENDER = Mailbox("ordermill@localhost", "localhost", "Ordermill")
+LOCAL_FRONT_END = "http://localhost:3000"
 
 
 class SettingError(Exception):
@@ -37,6 +42,10 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     lanes: Annotated[str, Meta(max_length=200)] = "orders,stock,pricing,io,sweeps"
     sentry_dsn: Annotated[str, Meta(max_length=2_000)] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    mail_url: Annotated[str, Meta(pattern="^(console:$|smtps?://)", max_length=2_000)] = relay.CONSOLE
+    mail_from: Annotated[str, Meta(max_length=400)] = ""
+    public_url: Annotated[str, Meta(pattern="^https?://", max_length=1_000)] = ""
 
     http_host: Annotated[str, Meta(max_length=253)] = "127.0.0.1"
     http_port: Annotated[int, Meta(ge=1, le=65_535)] = 8000
@@ -97,6 +106,31 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             raise SettingError(f"LANES: {', '.join(unknown) or 'empty'}: choose from {known}")
         return tuple(dict.fromkeys(Lane(name) for name in names))
 
+    def relay(self) -> Relay | None:
+        """The mail server of ``MAIL_URL``; None when mail goes to the console. Raises SettingError."""
+        try:
+            found = relay.relay_of(self.mail_url)
+        except ValueError as error:
+            raise SettingError(f"MAIL_URL: {error} (see docs/settings.md)") from None
+        if found is not None and not (self.mail_from and self.public_url):
+            missing = "PUBLIC_URL" if self.mail_from else "MAIL_FROM"
+            raise SettingError(f"{missing} is not set: with a mail server in MAIL_URL it has to be")
+        return found
+
+    def sender(self) -> Mailbox:
+        """Who mails come from, as ``MAIL_FROM`` says; raises SettingError."""
+        try:
+            return relay.sender_of(self.mail_from) if self.mail_from else LOCAL_SENDER
+        except ValueError as error:
+            raise SettingError(f"MAIL_FROM: {error} (see docs/settings.md)") from None
+
+    def link_base(self) -> str:
+        """What links in mails begin with, as ``PUBLIC_URL`` says; raises SettingError."""
+        try:
+            return relay.base_of(self.public_url or LOCAL_FRONT_END)
+        except ValueError as error:
+            raise SettingError(f"PUBLIC_URL: {error} (see docs/settings.md)") from None
+
 
 def read(environment: Mapping[str, str]) -> Settings:
     """Convert environment variables; raises SettingError with one line that names the first bad one."""
@@ -110,7 +144,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         if value:
             _convert_one(field.encode_name, field.type, value)
     settings = msgspec.convert(given, Settings, strict=False)
-    settings.worker_lanes()
+    for check in (settings.worker_lanes, settings.relay, settings.sender, settings.link_base):
+        check()
     if settings.page_size > settings.page_size_max:
         raise SettingError("PAGE_SIZE is larger than PAGE_SIZE_MAX")
     if settings.reservation_seconds > settings.reservation_seconds_max:

@@ -25,6 +25,9 @@ from ops.target import Target
 DEFAULTS = {
     "SENTRY_DSN": "",
     "SIGNING_KEYS_FILE": "",
+    "MAIL_URL": "",
+    "MAIL_FROM": "",
+    "PUBLIC_URL": "",
     "RESERVATION_SECONDS": "3600",
     "RESERVATION_SECONDS_MAX": "",
     "BACKLOG_MAX": "",

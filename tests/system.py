@@ -39,6 +39,8 @@ class System:
         self.folder = Path(tempfile.mkdtemp(prefix="ordermill-logs-"))
         self.supervisor = Supervisor()
         settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET_KEY}
+        # Whatever the shell that runs the tests is set up for: they write to nobody.
+        settings |= {"MAIL_URL": "", "MAIL_FROM": "", "PUBLIC_URL": ""}
         # Tests start modules of their own, too.
         self.fleet = Fleet(self.supervisor, logs=self.folder, env={**settings, "PYTHONPATH": str(ROOT)})
         self.ports: dict[str, int] = {}

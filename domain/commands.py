@@ -4,12 +4,20 @@ The one place that lists them: the api submits by it, the scheduler ticks by it,
 jobs that are declared.
 """
 
+from domain.accounts.mail import SendAccountMail
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneJournal, RescueRuns
 from domain.orders.model import CancelOrder, PlaceOrder
 
-COMMANDS: tuple[type[Command], ...] = (PlaceOrder, CancelOrder, ExpireReservations, RescueRuns, PruneJournal)
+COMMANDS: tuple[type[Command], ...] = (
+    PlaceOrder,
+    CancelOrder,
+    ExpireReservations,
+    SendAccountMail,
+    RescueRuns,
+    PruneJournal,
+)
 
 SWEEPS: dict[str, Command] = {command.job: command for command in (ExpireReservations(), RescueRuns(), PruneJournal())}
 """What ``POST /sweeps/{job}`` and the scheduler submit, by job."""

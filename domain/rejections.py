@@ -46,6 +46,7 @@ class Code(StrEnum):
     ATTRIBUTE_INVALID = "attribute_invalid"
     DUPLICATE_SLUG = "duplicate_slug"
     DUPLICATE_CODE = "duplicate_code"
+    MAIL_REFUSED = "mail_refused"
     JOB_STATE = "job_state"
     JOB_FAILED = "job_failed"
 
@@ -59,6 +60,7 @@ _TITLES = {
     Code.DUPLICATE_SLUG: "The slug is taken",
     Code.DUPLICATE_CODE: "The code is taken",
     Code.ORDER_STATE: "The order's state doesn't allow this",
+    Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.JOB_STATE: "The job's state doesn't allow this",
 }
 

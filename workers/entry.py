@@ -12,6 +12,7 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
 import jobs
+from domain.accounts.mail import SendAccountMail
 from domain.journal.declare import Job
 from infra import broker, telemetry
 from infra.boot import boot
@@ -66,6 +67,8 @@ def main() -> None:
     """Run a worker for the lanes in ``LANES`` until SIGTERM or SIGINT."""
     config = boot("worker")
     engine = Engine(config, broker.jobs_of(config.worker_lanes(), jobs.load().values()))
+    if SendAccountMail.job in engine.jobs and config.relay() is None:
+        log.warning("mail_goes_to_this_log", setting="MAIL_URL")
     # A thread for each job: a job drains at most once in a process, and its bell must find a thread free.
     threads = max(len(engine.jobs), 1) + 1
     bells = broker.BellBroker(

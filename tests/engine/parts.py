@@ -12,7 +12,9 @@ from domain.journal.model import Command, Lane, Succeeded
 from infra import postgres
 from infra.clock import new_id
 from infra.settings import Settings
+from workers import effects
 from workers.batches import BatchRunner, Cursor, Report
+from workers.effects import EffectRunner
 
 # What the test jobs write. A text "bad" is refused by a CHECK, the same text twice by the unique key.
 WRITTEN = """
@@ -153,6 +155,17 @@ async def rig_of(settings: Settings, conn: Any) -> AsyncIterator[Rig]:
     finally:
         pool.terminate()
         control.terminate()
+
+
+async def run_due(rig: Rig, runner: EffectRunner, seconds: float = 30.0) -> list[UUID]:
+    """Drain an effect's due commands, as the engine does."""
+    stop_at = asyncio.get_running_loop().time() + seconds
+    return await effects.drain(runner, rig.pool, stop_at=stop_at, stopping=asyncio.Event())
+
+
+async def due_now(rig: Rig) -> None:
+    """Let the time pass that queued commands wait for."""
+    await rig.conn.execute("UPDATE pending SET run_at = now() - interval '1 second'")
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:

@@ -16,20 +16,10 @@ from domain.journal.model import Rejected, Succeeded, TryAgain
 from domain.rejections import Code, Rejection
 from infra.clock import new_id
 from tests.builders import submit
-from tests.engine.parts import Call, Rig, effect_job, until
-from workers.effects import EffectRunner, drain
+from tests.engine.parts import Call, Rig, due_now, effect_job, run_due, until
+from workers.effects import EffectRunner
 
 pytestmark = pytest.mark.anyio
-
-
-async def run_due(rig: Rig, runner: EffectRunner, seconds: float = 30.0) -> list[Any]:
-    """Drain an effect's due commands, as the engine does."""
-    stop_at = asyncio.get_running_loop().time() + seconds
-    return await drain(runner, rig.pool, stop_at=stop_at, stopping=asyncio.Event())
-
-
-async def due_now(rig: Rig) -> None:
-    await rig.conn.execute("UPDATE pending SET run_at = now() - interval '1 second'")
 
 
 def refusal() -> Rejected:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
+from domain.accounts.mail import WITH_TOKEN, MailKind, SendAccountMail
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command
 from domain.journal.sweeps import PruneJournal, RescueRuns
@@ -16,6 +17,7 @@ from infra.clock import new_id
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_offers
 from tests.engine.parts import Rig
+from tests.jobs.outside import UNKNOWN
 
 Builder = Callable[[Rig], Awaitable[list[Command]]]
 
@@ -97,10 +99,24 @@ async def journal_to_prune(rig: Rig) -> list[Command]:
     return [PruneJournal(), PruneJournal()]
 
 
+async def mails_to_send(_rig: Rig) -> list[Command]:
+    """A mail of each kind, one to what is no address and one to somebody the mail server doesn't know."""
+    mails: list[Command] = [
+        SendAccountMail(kind, f"{kind}@example.com", "Ada", new_id() if kind in WITH_TOKEN else None)
+        for kind in MailKind
+    ]
+    return [
+        *mails,
+        SendAccountMail(MailKind.PASSWORD_CHANGED, "nobody"),
+        SendAccountMail(MailKind.PASSWORD_CHANGED, UNKNOWN),
+    ]
+
+
 SAMPLES: dict[str, Builder] = {
     "place_orders": orders_to_place,
     "cancel_orders": orders_to_cancel,
     "expire_reservations": reservations_to_expire,
+    "send_account_mail": mails_to_send,
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,
 }

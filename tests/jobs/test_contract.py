@@ -1,4 +1,4 @@
-"""The contract every job keeps, whatever it does: run twice, duplicated, killed after its writes, shuffled.
+"""The contract every batch job keeps, whatever it does: run twice, duplicated, killed after its writes, shuffled.
 
 Parametrised over all registered jobs, so a new one is held to it as soon as it exists.
 """
@@ -13,10 +13,11 @@ import pytest
 
 import jobs
 from domain.commands import COMMANDS
-from domain.journal.declare import Batch, BatchJob, EffectJob
+from domain.journal.declare import Batch, BatchJob
 from tests.builders import submit
 from tests.engine.parts import Rig, until
 from tests.jobs.invariants import violations
+from tests.jobs.rows import contents, results
 from tests.jobs.samples import SAMPLES
 
 pytestmark = pytest.mark.anyio
@@ -24,43 +25,10 @@ pytestmark = pytest.mark.anyio
 JOBS = jobs.load()
 BATCHES = sorted(name for name, job in JOBS.items() if isinstance(job, BatchJob))
 
-# Bookkeeping of the engine itself, and what says when something was seen rather than what is so.
-_ENGINE = {"runs", "workers", "migration", "written"}
-_VOLATILE = {"at", "created_at", "finished_at", "parked_at", "heartbeat_at", "run_at", "xid", "position"}
-
-
-async def contents(conn: Any, *, but: frozenset[str] = frozenset()) -> dict[str, list[str]]:
-    """Every row of every table, without the engine's own bookkeeping and times."""
-    tables = await conn.fetch(
-        "SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-        " AND c.relnamespace = 'public'::regnamespace ORDER BY 1"
-    )
-    found = {}
-    for (table,) in tables:
-        if table not in _ENGINE | but:
-            rows = await conn.fetch(f"SELECT to_jsonb(t) - $1::text[] FROM {table} t", sorted(_VOLATILE))
-            found[table] = sorted(row[0] for row in rows)
-    return found
-
-
-async def results(rig: Rig, ids: list[Any]) -> list[tuple[str, str | None]]:
-    """How commands ended: status and the problem's code."""
-    codes = await rig.conn.fetch(
-        "SELECT problem ->> 'code' AS code FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, n)"
-        " LEFT JOIN outcomes o ON o.id = t.id ORDER BY n",
-        ids,
-    )
-    return list(zip(await rig.statuses(ids), [row["code"] for row in codes], strict=True))
-
 
 def test_every_job_is_a_known_command_with_samples():
     assert {command.job for command in COMMANDS} == set(JOBS)
     assert set(SAMPLES) == set(JOBS), "give each job a builder of sample commands in tests/jobs/samples.py"
-
-
-def test_no_effect_escapes_the_contract():
-    # Effects keep another contract (a key that stays the same until a definite answer); none is declared yet.
-    assert [name for name, job in JOBS.items() if isinstance(job, EffectJob)] == []
 
 
 @pytest.mark.parametrize("name", BATCHES)

@@ -1,0 +1,83 @@
+"""The outside world of each effect, as the contract needs it: it keeps what was done to it, and can be away.
+
+A new effect needs one of these; the contract test says so when it has none.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Protocol
+
+import pytest
+
+from infra import mail
+from infra.settings import Settings
+from ops.processes import free_port
+from tests.smtp import SENDER, MailServer, mail_server
+
+UNKNOWN = "unknown@example.com"
+"""Somebody the mail server doesn't know."""
+
+
+class Outside(Protocol):
+    """What an effect acts on."""
+
+    def acts(self) -> list[str]:
+        """The key of everything that was done to it, in order: a repeat has the same one."""
+
+    async def leave(self) -> None:
+        """Be away until ``come_back``."""
+
+    async def come_back(self) -> None:
+        """Be there again."""
+
+
+@contextmanager
+def mail_settings(settings: Settings, url: str) -> Iterator[None]:
+    """Have this process send its mail to a server, as a worker's environment does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
+            patch.setenv(name, getattr(settings, name.lower()))
+        patch.setenv("MAIL_URL", url)
+        patch.setenv("MAIL_FROM", f"The Shop <{SENDER}>")
+        patch.setenv("PUBLIC_URL", "https://shop.example")
+        assert not {"LANES", "PAGE_SIZE"} & os.environ.keys(), "a test that sets these clears up after itself"
+        mail.post.cache_clear()
+        try:
+            yield
+        finally:
+            mail.post.cache_clear()
+
+
+class MailOutside:
+    """A mail server that comes and goes on one port."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._servers: list[MailServer] = []
+        self._running = AsyncExitStack()
+
+    def acts(self) -> list[str]:
+        return [taken.message_id for server in self._servers for taken in server.taken]
+
+    async def come_back(self) -> None:
+        server = await self._running.enter_async_context(mail_server(port=self.port))
+        server.to[UNKNOWN, "RCPT"] = "550 5.1.1 unknown"
+        self._servers.append(server)
+
+    async def leave(self) -> None:
+        await self._running.aclose()
+
+
+@asynccontextmanager
+async def mail_outside(settings: Settings) -> AsyncIterator[MailOutside]:
+    outside = MailOutside(free_port())
+    with mail_settings(settings, f"smtp://127.0.0.1:{outside.port}?starttls=off"):
+        await outside.come_back()
+        try:
+            yield outside
+        finally:
+            await outside.leave()
+
+
+OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {"send_account_mail": mail_outside}

@@ -1,0 +1,155 @@
+"""The job that sends mails about accounts: what each answer of the mail server does to it, and what it leaves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from domain.accounts.mail import MailKind, SendAccountMail
+from infra.clock import new_id
+from infra.onetime import Purpose, read
+from infra.settings import Settings
+from jobs.send_account_mail import send_account_mail
+from tests.builders import SECRET_KEY, submit
+from tests.engine.parts import Rig, due_now, run_due
+from tests.jobs.outside import mail_settings
+from tests.smtp import MailServer, mail_server
+from workers.effects import EffectRunner
+
+pytestmark = pytest.mark.anyio
+
+ADA = "ada@lovelace.example"
+
+
+@pytest.fixture
+async def server(settings: Settings) -> AsyncIterator[MailServer]:
+    async with mail_server() as running:
+        with mail_settings(settings, running.url(query="?starttls=off")):
+            yield running
+
+
+def reset(to: str = ADA) -> SendAccountMail:
+    return SendAccountMail(MailKind.RESET_PASSWORD, to, token_id=new_id())
+
+
+async def run(rig: Rig, *commands: SendAccountMail, **changes: Any) -> list[UUID]:
+    ids = await submit(rig.conn, *commands)
+    await run_due(rig, EffectRunner(msgspec.structs.replace(send_account_mail, **changes)))
+    return ids
+
+
+async def test_a_mail_is_sent_and_its_job_says_under_which_message_id(rig: Rig, server: MailServer):
+    (command_id,) = await run(rig, reset())
+    (taken,) = server.taken
+    result = await rig.conn.fetchval("SELECT result FROM outcomes WHERE id = $1", command_id)
+    assert msgspec.json.decode(result) == {"message_id": f"<{command_id}@shop.example>"}
+    assert taken.message_id == f"<{command_id}@shop.example>"
+    created = await rig.conn.fetchval("SELECT created_at FROM commands WHERE id = $1", command_id)
+    assert taken.message["Date"].datetime == created.replace(microsecond=0)
+
+
+async def test_the_token_stands_in_the_mail_and_nowhere_else(rig: Rig, server: MailServer, capfdbinary: Any):
+    command = reset()
+    await run(rig, command)
+    (link,) = [line for line in server.taken[0].text.splitlines() if "token=" in line]
+    token = link.partition("token=")[2]
+    assert read(SECRET_KEY, Purpose.RESET_PASSWORD, token) == command.token_id
+    rows = await rig.conn.fetch(
+        "SELECT to_jsonb(c)::text FROM commands c UNION ALL SELECT to_jsonb(o)::text FROM outcomes o"
+        " UNION ALL SELECT to_jsonb(e)::text FROM events e"
+    )
+    out, err = capfdbinary.readouterr()
+    kept = "".join(row[0] for row in rows) + (out + err).decode()
+    assert len(rows) == 2
+    assert token not in kept
+    # Not what follows the id in it either: that is the secret part.
+    assert token[-40:] not in kept
+    assert ADA.encode() not in out + err
+
+
+async def test_a_4xx_is_tried_again_later_under_the_same_message_id(rig: Rig, server: MailServer):
+    server.to[ADA, "DATA"] = "451 4.7.1 greylisted"
+    (command_id,) = await run(rig, reset())
+    row = await rig.pending(command_id)
+    assert (row["attempts"], row["lease"]) == (1, None)
+    assert row["error"].endswith("answered 451 4.7.1 to the mail")
+    assert await rig.conn.fetchval("SELECT run_at > now() FROM pending")
+    server.to.clear()
+    await due_now(rig)
+    await run_due(rig, EffectRunner(send_account_mail))
+    assert await rig.statuses([command_id]) == ["succeeded"]
+    assert [taken.message_id for taken in server.taken] == [f"<{command_id}@shop.example>"]
+
+
+async def test_a_5xx_about_the_recipient_ends_it_rejected(rig: Rig, server: MailServer):
+    server.to[ADA, "RCPT"] = f"550 5.1.1 <{ADA}>: no such user"
+    refused, other = await run(rig, reset(), reset("grace@hopper.example"))
+    assert await rig.statuses([refused, other]) == ["rejected", "succeeded"]
+    problem = msgspec.json.decode(await rig.conn.fetchval("SELECT problem FROM outcomes WHERE id = $1", refused))
+    assert problem == {
+        "status": 422,
+        "code": "mail_refused",
+        "detail": "the mail server refused the recipient: 550 5.1.1",
+    }
+
+
+async def test_what_is_no_address_is_rejected_without_asking_the_server(rig: Rig, server: MailServer):
+    ids = await run(rig, reset("ada@lovelace.example\r\nRCPT TO:<eve@elsewhere.example>"), reset("nobody"))
+    assert await rig.statuses(ids) == ["rejected", "rejected"]
+    assert server.connections == 0
+
+
+async def test_an_answer_that_was_lost_sends_the_same_mail_once_more(rig: Rig, server: MailServer):
+    async def lose(session: Any) -> None:
+        server.after_taking = None
+        session.transport.abort()
+        await asyncio.Event().wait()
+
+    server.after_taking = lose
+    (command_id,) = await run(rig, reset())
+    row = await rig.pending(command_id)
+    assert (row["attempts"], row["generation"]) == (1, 0), "nobody knows whether it was sent"
+    await due_now(rig)
+    await run_due(rig, EffectRunner(send_account_mail))
+    assert await rig.statuses([command_id]) == ["succeeded"]
+    first, second = server.taken
+    assert first.message_id == second.message_id
+    assert first.text == second.text, "the same link, too"
+    assert first.message["Date"] == second.message["Date"]
+
+
+async def test_a_server_that_hangs_costs_a_try_within_the_lease(rig: Rig, server: MailServer):
+    async def hang(*_: Any) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    server.handle_RCPT = hang  # type: ignore[method-assign]
+    (command_id,) = await run(rig, reset(), lease_seconds=2.0)
+    row = await rig.pending(command_id)
+    assert (row["attempts"], row["generation"], row["lease"]) == (1, 0, None)
+    assert "no answer" in row["error"]
+
+
+async def test_a_mail_nobody_takes_is_parked_in_the_end(rig: Rig, server: MailServer):
+    server.to[ADA, "RCPT"] = "450 4.2.1 mailbox busy"
+    (command_id,) = await run(rig, reset(), attempts_max=2)
+    await due_now(rig)
+    await run_due(rig, EffectRunner(msgspec.structs.replace(send_account_mail, attempts_max=2)))
+    assert await rig.statuses([command_id]) == ["failed"]
+    error = await rig.conn.fetchval("SELECT error FROM parked")
+    assert error.endswith("answered 450 4.2.1 to the recipient")
+    assert ADA not in error
+
+
+async def test_no_more_connections_at_a_time_than_mail_servers_like(rig: Rig, server: MailServer):
+    async def pause(_session: Any) -> None:
+        await asyncio.sleep(0.01)
+
+    server.after_taking = pause
+    ids = await run(rig, *(reset(f"user{n}@example.com") for n in range(30)))
+    assert set(await rig.statuses(ids)) == {"succeeded"}
+    assert 1 < server.open_max <= send_account_mail.concurrency == 8
+    assert server.connections == 30, "one each"

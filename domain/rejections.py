@@ -47,6 +47,8 @@ class Code(StrEnum):
     DUPLICATE_SLUG = "duplicate_slug"
     DUPLICATE_CODE = "duplicate_code"
     MAIL_REFUSED = "mail_refused"
+    TOO_MANY_VARIANTS = "too_many_variants"
+    DUPLICATE_SKU = "duplicate_sku"
     JOB_STATE = "job_state"
     JOB_FAILED = "job_failed"
 
@@ -59,6 +61,7 @@ _TITLES = {
     Code.CATEGORY_CYCLE: "A category can't be below itself",
     Code.DUPLICATE_SLUG: "The slug is taken",
     Code.DUPLICATE_CODE: "The code is taken",
+    Code.DUPLICATE_SKU: "The SKU is taken",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.JOB_STATE: "The job's state doesn't allow this",

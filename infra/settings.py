@@ -69,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
 
     order_lines_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
     line_quantity_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    variants_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     string_length_max: Annotated[int, Meta(ge=1, le=2_000)] = 2_000
     json_depth_max: Annotated[int, Meta(ge=2, le=200)] = 20
     reservation_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 900
@@ -88,6 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
         return Limits(
             order_lines_max=self.order_lines_max,
             line_quantity_max=self.line_quantity_max,
+            variants_max=self.variants_max,
             string_length_max=self.string_length_max,
             json_depth_max=self.json_depth_max,
             reservation_seconds=self.reservation_seconds,

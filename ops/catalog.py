@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.catalog.model import NewOffer, NewSeller
 from domain.catalog.sql import insert_offers, insert_sellers
 from domain.inventory.model import StockKey
-from domain.inventory.sql import receive_stock
+from domain.inventory.sql import open_stock, receive_stock
 from infra import postgres
 from infra.clock import new_id
 
@@ -29,6 +29,7 @@ async def write_catalog(
     for step in _steps(offers):
         async with postgres.transaction(conn):
             await insert_offers(conn, step, actor=actor)
+            await open_stock(conn, [(o.variant_id, o.seller_id) for o in step])
             stocked = [o for o in step if o.units > 0]
             await receive_stock(
                 conn,

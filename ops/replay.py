@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.catalog.model import NewOffer, NewSeller, OfferKey, PriceChange
-from domain.catalog.sql import change_prices
+from domain.catalog.offer_sql import change_prices
 from domain.invariants import Audit, run_audit
 from domain.journal.model import SYSTEM
 from domain.money import Money, exponent
@@ -98,8 +98,8 @@ class Result(Struct, frozen=True):
 
 
 def variant_id(line: Line) -> UUID:
-    """The product's own id; for a second price within one order, an id derived from it."""
-    return line.product_id if line.variant_no == 0 else uuid5(line.product_id, f"variant {line.variant_no}")
+    """Derived from the product's id, so that the same records make the same catalog."""
+    return uuid5(line.product_id, f"variant {line.variant_no}")
 
 
 def offer_key(line: Line) -> OfferKey:
@@ -138,7 +138,7 @@ def _offer(line: Line, product: Product, units: int) -> NewOffer:
         seller_id=line.seller_id,
         title=f"{title} {product.id.hex[:SHORT_ID]}",
         category=product.category,
-        attributes=msgspec.json.encode({"variant": line.variant_no + 1} if line.variant_no else {}).decode(),
+        attributes=msgspec.json.encode({"variant": str(line.variant_no + 1)} if line.variant_no else {}).decode(),
         sku=f"{product.id.hex}{suffix}",
         price_minor=line.unit_price_minor,
         currency=CURRENCY,

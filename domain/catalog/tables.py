@@ -25,6 +25,9 @@ class Variants(Table):
     attributes = JSONB(default="{}")
     active = Boolean(default=True)
     created_at = Timestamptz()
+    barcode = Text(null=True, default=None)
+    weight_grams = Integer(null=True, default=None)
+    version = Integer(default=1)
 
 
 class Offers(Table):
@@ -38,6 +41,10 @@ class Offers(Table):
     active = Boolean(default=True)
     version = Integer(default=1)
     created_at = Timestamptz()
+    valid_from = Timestamptz(null=True, default=None)
+    valid_until = Timestamptz(null=True, default=None)
+    quantity_max = Integer(null=True, default=None)
+    quantity_window_seconds = Integer(null=True, default=None)
 
 
 class CatalogChanges(Table):

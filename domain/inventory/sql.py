@@ -65,6 +65,12 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[])
 ON CONFLICT (variant_id, seller_id, location) DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand
 """
 
+# With nothing on hand: an offer has its row from the start, so that whoever changes stock finds it.
+OPEN_STOCK = """
+INSERT INTO stock (variant_id, seller_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])
+ON CONFLICT (variant_id, seller_id, location) DO NOTHING
+"""
+
 HAS_DUE = """
 SELECT EXISTS (
     SELECT FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
@@ -179,6 +185,12 @@ async def receive_stock(
         conn,
         [Movement(cause, MovementKind.RECEIVED, key, units, 0, actor, reason) for cause, key, units in ordered],
     )
+
+
+async def open_stock(conn: Connection, offers: Sequence[OfferKey]) -> None:
+    """Give offers their stock rows; those that have one keep it."""
+    ordered = sorted(offers)
+    await conn.execute(OPEN_STOCK, [offer[0] for offer in ordered], [offer[1] for offer in ordered])
 
 
 async def has_due(conn: Connection, offers: Sequence[OfferKey], now: object) -> bool:

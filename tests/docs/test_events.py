@@ -10,8 +10,13 @@ import pytest
 
 from domain.accounts.key_model import KeyCreated, KeyReplaced
 from domain.catalog.model import NewSeller, PriceChange
-from domain.catalog.sql import change_prices, insert_offers, insert_sellers
+from domain.catalog.offer_sql import apply_offers, change_prices, load_states
+from domain.catalog.offers import OfferTerms, WantedOffer, decide, end
+from domain.catalog.sql import insert_offers, insert_sellers
+from domain.catalog.variant_sql import update_variants
+from domain.catalog.variants import Variant
 from domain.journal.model import SYSTEM
+from domain.money import Money
 from domain.orders.model import LinesCancelled, OrderExpired, OrderPlaced, PlacedLine
 from infra.clock import new_id
 from tests.builders import offer
@@ -62,6 +67,13 @@ async def test_the_fields_of_the_catalogs_events_are_listed(conn):
     await insert_sellers(conn, [seller], actor=SYSTEM)
     await insert_offers(conn, [made], actor=SYSTEM)
     await change_prices(conn, [PriceChange(made.variant_id, seller.id, 7)], actor=SYSTEM)
+    variant = Variant(made.variant_id, made.product_id, {"colour": "red"}, weight_grams=1, version=2)
+    await update_variants(conn, [variant], actor=SYSTEM, correlation="")
+    key = (made.variant_id, seller.id)
+    wanted = [WantedOffer(*key, OfferTerms("other", Money(7, "USD")))]
+    await apply_offers(conn, decide(wanted, await load_states(conn, [key]), actor=SYSTEM, correlation=""))
+    states = await load_states(conn, [key])
+    await apply_offers(conn, end(key, states[key], actor=SYSTEM, correlation=""))
     rows = await conn.fetch("SELECT type, data FROM events")
     page = _documented()
     written = {row["type"]: set(msgspec.json.decode(row["data"])) for row in rows}

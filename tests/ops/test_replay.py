@@ -11,8 +11,18 @@ from msgspec.structs import replace
 
 from infra.security import Tokens
 from ops.load import Client
-from ops.olist import CURRENCY, Records, read_records
-from ops.replay import Replay, Result, TargetInUseError, catalog_of, count, format_money, import_catalog, offer_key
+from ops.olist import CURRENCY, Line, Records, read_records
+from ops.replay import (
+    Replay,
+    Result,
+    TargetInUseError,
+    catalog_of,
+    count,
+    format_money,
+    import_catalog,
+    offer_key,
+    variant_id,
+)
 from tests.builders import SECRET_KEY
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.records import LINES, ORDERS, TOTAL_MINOR, UNITS, item, write_folder
@@ -102,7 +112,8 @@ async def test_stack_without_a_key_is_refused_before_anything_is_written(
 async def test_offer_follows_the_recorded_prices_with_an_event_each(conn: Any, url: str, records: Records):
     result = await import_and_place(conn, url, records)
     assert result.good
-    changes = await conn.fetch(PRICES, f"{UUID('c1'.rjust(32, '0'))}")
+    first = variant_id(Line(UUID(int=0xC1), UUID(int=0xB1), 0, 1, 0))
+    changes = await conn.fetch(PRICES, str(first))
     assert [(row["before"], row["after"]) for row in changes] == [("5890", "6490"), ("6490", "5890")]
 
 

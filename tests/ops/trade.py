@@ -9,7 +9,7 @@ from msgspec import Struct
 
 import jobs
 from domain.catalog.model import NewOffer, NewSeller, PriceChange
-from domain.catalog.sql import change_prices
+from domain.catalog.offer_sql import change_prices
 from domain.inventory.model import ExpireReservations
 from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand

@@ -11,7 +11,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import taxonomy_rows
+from tests.sql import offer_rows, taxonomy_rows
 
 ROWS = 12_000
 
@@ -68,6 +68,7 @@ def statements(sample: Any) -> Arguments:
         **_of_orders(sample),
         **_of_stock(sample),
         **taxonomy_rows.statements(),
+        **offer_rows.statements(sample),
     }
 
 
@@ -172,13 +173,13 @@ def _of_stock(sample: Any) -> Arguments:
         (i, "LOCK_STOCK"): stock,
         (i, "APPLY_STOCK"): (*stock, zeros, [1] * count),
         (i, "RECEIVE_STOCK"): (*stock, [1] * count),
+        (i, "OPEN_STOCK"): (variants, sellers),
         (i, "HAS_DUE"): (variants, sellers, now),
         (i, "LOCK_DUE_OF_OFFERS"): (variants, sellers, now, 500),
         (i, "DUE_ORDERS"): (now, 1_000),
         (i, "LOCK_RESERVATIONS"): (ids,),
         (i, "END_RESERVATIONS"): (ids, "released"),
         (c, "LOAD_OFFERS"): (variants, sellers),
-        (c, "CHANGE_PRICES"): (variants, sellers, [1] * count),
     }
 
 

@@ -124,7 +124,17 @@ REFUSED = {
     "seller: an unknown state": (CHECK, "UPDATE sellers SET status = 'gone'"),
     "seller: without a name": (CHECK, "UPDATE sellers SET name = ''"),
     "product: an unknown state": (CHECK, "UPDATE products SET status = 'gone'"),
+    "offer: an end before its beginning": (CHECK, "UPDATE offers SET valid_from = now(), valid_until = now()"),
+    "offer: a quantity of none": (CHECK, "UPDATE offers SET quantity_max = 0"),
+    "offer: a time window without a quantity": (CHECK, "UPDATE offers SET quantity_window_seconds = 60"),
     "variant: attributes that are no object": (CHECK, "UPDATE variants SET attributes = '[]'"),
+    "variant: a choice that is no text": (CHECK, """UPDATE variants SET attributes = '{"size": 2}'"""),
+    "variant: a combination twice": (
+        UNIQUE,
+        f"INSERT INTO variants (id, product_id, attributes) SELECT {ANY}, product_id, attributes FROM variants",
+    ),
+    "variant: a barcode of nine digits": (CHECK, "UPDATE variants SET barcode = '123456789'"),
+    "variant: a weight below zero": (CHECK, "UPDATE variants SET weight_grams = -1"),
     "outcome: an unknown status": (CHECK, "INSERT INTO outcomes (id, status) VALUES (uuidv7(), 'failed')"),
     "outcome: refused without a problem": (CHECK, "INSERT INTO outcomes (id, status) VALUES (uuidv7(), 'rejected')"),
     "outcome: succeeded with a problem": (

@@ -27,6 +27,8 @@ MODULES = [
     "domain.catalog.sql",
     "domain.catalog.category_reads",
     "domain.catalog.category_sql",
+    "domain.catalog.offer_sql",
+    "domain.catalog.variant_sql",
 ]
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
 QUERIES: dict[tuple[str, str], str] = {

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from api.access import authorise, signed_in
@@ -52,8 +52,8 @@ class ApiKeyPage(Struct, frozen=True):
 )
 async def list_api_keys(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, Parameter(query="limit")] = None,
-    cursor: Annotated[str | None, Parameter(query="cursor", max_length=100)] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
 ) -> Response[bytes]:
     """Show one's keys, those that are over included; the keys themselves are never shown again."""
     edge = edge_of(request.app.state)
@@ -106,7 +106,7 @@ async def create_api_key(request: Request[Any, Any, Any]) -> Response[bytes]:
         **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 503),
     },
 )
-async def rotate_api_key(request: Request[Any, Any, Any], key_id: UUID) -> Response[bytes]:
+async def rotate_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> Response[bytes]:
     """Make a key like this one; this one stays good for ``overlap_seconds``, a day unless said otherwise."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -142,7 +142,7 @@ async def rotate_api_key(request: Request[Any, Any, Any], key_id: UUID) -> Respo
         **PROBLEMS(401, 403, 404, 503),
     },
 )
-async def revoke_api_key(request: Request[Any, Any, Any], key_id: UUID) -> Response[None]:
+async def revoke_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> Response[None]:
     """End a key at once, everywhere; ending one that is over changes nothing."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)

@@ -14,7 +14,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Send
 
-from api import api_keys, jobs, keys, operation, orders
+from api import accounts, api_keys, auth, jobs, keys, operation, orders, profile, sessions
 from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
 from api.openapi import describe
@@ -27,7 +27,17 @@ from infra.process import die_with_parent, spare_collector
 from infra.settings import Settings
 
 log = telemetry.logger()
-ROUTERS = (orders.router, api_keys.router, jobs.router, keys.router, operation.router)
+ROUTERS = (
+    orders.router,
+    jobs.router,
+    auth.router,
+    sessions.router,
+    profile.router,
+    accounts.router,
+    api_keys.router,
+    keys.router,
+    operation.router,
+)
 BACKLOG_LOOK_SECONDS = 0.5
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 _BACKLOG = """

@@ -16,6 +16,7 @@ from api.known_keys import KnownKeys
 from api.waiters import Waiters
 from infra import postgres, telemetry
 from infra.broker import Doorbell
+from infra.passwords import Passwords
 from infra.security import Tokens
 from infra.settings import Settings
 
@@ -45,6 +46,7 @@ class Edge:
         self.limits = settings.limits()
         self.tokens = Tokens(settings.secret_key, settings.signing_keys_file)
         self.doorbell = Doorbell(settings.redis_url)
+        self.passwords = Passwords()
         self.ready = False
         self._ringing: set[str] = set()
         self._again: set[str] = set()
@@ -88,6 +90,7 @@ class Edge:
         await self.freshness.stop()
         self._silent = True
         self.doorbell.close()
+        self.passwords.close()
         await asyncio.wait_for(self.pool.close(), timeout=5)
 
     def ring(self, jobs: set[tuple[str, str]]) -> None:

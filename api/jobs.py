@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
 
@@ -59,7 +59,7 @@ async def _job_of(edge: Edge, conn: Any, principal: Principal, job_id: UUID) -> 
     summary="Look up a job",
     responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 404, 410, 503)},
 )
-async def get_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[bytes]:
+async def get_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Response[bytes]:
     """Show where a job stands, with its result or the problem it ended in."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -79,9 +79,9 @@ async def get_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[byt
 )
 async def list_jobs(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, Parameter(query="limit")] = None,
-    cursor: Annotated[str | None, Parameter(query="cursor", max_length=100)] = None,
-    status: Annotated[str | None, Parameter(query="status", max_length=20)] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    status: Annotated[str | None, QueryParameter(name="status", max_length=20)] = None,
 ) -> Response[bytes]:
     """Show one's own jobs; an admin sees all, and with ``status=failed`` those that are parked."""
     edge = edge_of(request.app.state)
@@ -117,7 +117,7 @@ async def list_jobs(
         **PROBLEMS(401, 404, 410, 503),
     },
 )
-async def follow_job(request: Request[Any, Any, Any], job_id: UUID) -> Stream:
+async def follow_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Stream:
     """Send the job now, and once more when it has ended; then the stream closes."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -162,7 +162,7 @@ async def _follow(edge: Edge, principal: Principal, job: JobState) -> AsyncItera
     summary="Cancel a job that is still queued",
     responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 404, 409, 410, 503)},
 )
-async def cancel_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[bytes]:
+async def cancel_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Response[bytes]:
     """Take a queued or parked command back; one that runs or has ended answers 409."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -185,7 +185,7 @@ async def cancel_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[
     summary="Send a failed job back to the queue",
     responses={202: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 403, 404, 409, 410, 503)},
 )
-async def retry_job(request: Request[Any, Any, Any], job_id: UUID) -> Response[bytes]:
+async def retry_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Response[bytes]:
     """Have a parked command run again, alone."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
@@ -84,7 +85,7 @@ async def _lane_answer(edge: Edge, lane: Lane) -> Response[bytes]:
     summary="Pause a lane",
     responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def pause_lane(request: Request[Any, Any, Any], lane: str) -> Response[bytes]:
+async def pause_lane(request: Request[Any, Any, Any], lane: FromPath[str]) -> Response[bytes]:
     """Have no worker claim from a lane from now on, across restarts; batches in hand are finished."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -102,7 +103,7 @@ async def pause_lane(request: Request[Any, Any, Any], lane: str) -> Response[byt
     summary="Resume a lane",
     responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[bytes]:
+async def resume_lane(request: Request[Any, Any, Any], lane: FromPath[str]) -> Response[bytes]:
     """Have workers claim from a lane again."""
     edge = edge_of(request.app.state)
     await authorise(request)
@@ -125,7 +126,7 @@ async def resume_lane(request: Request[Any, Any, Any], lane: str) -> Response[by
         **PROBLEMS(400, 401, 403, 404, 409, 422, 500, 503),
     },
 )
-async def submit_sweep(request: Request[Any, Any, Any], job: str) -> ASGIResponse:
+async def submit_sweep(request: Request[Any, Any, Any], job: FromPath[str]) -> ASGIResponse:
     """Submit a sweep as a command."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)

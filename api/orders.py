@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
@@ -84,8 +84,8 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def list_own_orders(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, Parameter(query="limit")] = None,
-    cursor: Annotated[str | None, Parameter(query="cursor", max_length=100)] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
 ) -> Response[bytes]:
     """Show a buyer's own orders; an admin's list holds all."""
     edge = edge_of(request.app.state)
@@ -110,7 +110,7 @@ async def list_own_orders(
         **PROBLEMS(401, 403, 404, 503),
     },
 )
-async def get_order(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
+async def get_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]) -> Response[bytes]:
     """Show an order, or that it is being placed."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -146,7 +146,7 @@ async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) ->
     summary="What happened to an order",
     responses={200: ResponseSpec(Timeline, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Response[bytes]:
+async def get_timeline(request: Request[Any, Any, Any], order_id: FromPath[UUID]) -> Response[bytes]:
     """Show an order's events, oldest first."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -167,7 +167,7 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: UUID) -> Respo
         **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
     },
 )
-async def cancel_order(request: Request[Any, Any, Any], order_id: UUID) -> ASGIResponse:
+async def cancel_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]) -> ASGIResponse:
     """Accept a cancellation; of an order that is still being placed, it waits for the placing."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)

@@ -4,22 +4,27 @@ The one place that lists them: the api submits by it, the scheduler ticks by it,
 jobs that are declared.
 """
 
+from domain.accounts.links import SendLink
 from domain.accounts.mail import SendAccountMail
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command, Lane
-from domain.journal.sweeps import PruneJournal, RescueRuns
+from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import CancelOrder, PlaceOrder
 
 COMMANDS: tuple[type[Command], ...] = (
     PlaceOrder,
     CancelOrder,
     ExpireReservations,
+    SendLink,
     SendAccountMail,
     RescueRuns,
     PruneJournal,
+    PruneExpired,
 )
 
-SWEEPS: dict[str, Command] = {command.job: command for command in (ExpireReservations(), RescueRuns(), PruneJournal())}
+SWEEPS: dict[str, Command] = {
+    command.job: command for command in (ExpireReservations(), RescueRuns(), PruneJournal(), PruneExpired())
+}
 """What ``POST /sweeps/{job}`` and the scheduler submit, by job."""
 
 

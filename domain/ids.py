@@ -19,7 +19,10 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Kind(IntEnum):
-    """What a derived id stands for. The numbers are stored inside ids: never renumber."""
+    """What a derived id stands for. The numbers are stored inside ids: never renumber.
+
+    They have two bits, and 0 is the command itself: there is room for no more.
+    """
 
     SELLER_ORDER = 1
     RESERVATION = 2

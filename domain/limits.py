@@ -19,3 +19,5 @@ class Limits(Struct, frozen=True, kw_only=True):
     idempotency_hours: int = 72
     journal_days: int = 30
     worker_silence_seconds: float = 5.0
+    verify_link_seconds: int = 172_800
+    reset_link_seconds: int = 3_600

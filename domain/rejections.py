@@ -16,6 +16,10 @@ class Code(StrEnum):
 
     INVALID_REQUEST = "invalid_request"
     UNAUTHENTICATED = "unauthenticated"
+    INVALID_CREDENTIALS = "invalid_credentials"
+    INVALID_LINK = "invalid_link"
+    ACCOUNT_SUSPENDED = "account_suspended"
+    WEAK_PASSWORD = "weak_password"  # noqa: S105 - a code, not a password
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -56,6 +60,8 @@ class Code(StrEnum):
 _TITLES = {
     Code.LIMIT_REACHED: "There are as many as there may be",
     Code.UNAUTHENTICATED: "A valid bearer token is needed",
+    Code.INVALID_CREDENTIALS: "These credentials don't let anybody in",
+    Code.INVALID_LINK: "The link is no good any more",
     Code.STALE_VERSION: "Somebody else has changed it meanwhile",
     Code.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key belongs to another request",
     Code.CATEGORY_CYCLE: "A category can't be below itself",

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from domain.accounts.mail import MailKind, SendAccountMail
+from domain.accounts.model import Purpose
 from infra.mail import MailRefusedError, Post
-from infra.onetime import Purpose, token_of
+from infra.onetime import token_of
 from infra.relay import Mailbox, mailbox
 from infra.text import lines, one_line
 

@@ -8,8 +8,9 @@ we made it.
 import base64
 import hmac
 import re
-from enum import StrEnum
 from uuid import UUID
+
+from domain.accounts.model import Purpose
 
 ID_BYTES = 16
 TOKEN_LENGTH = 64
@@ -17,13 +18,6 @@ TOKEN_LENGTH = 64
 
 # Base64 decoders let aliases through (other alphabets, odd characters); here a token is written in one way.
 _WRITTEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}")
-
-
-class Purpose(StrEnum):
-    """What a token is for. The names are part of the tokens: one that changes voids those that are out."""
-
-    VERIFY_EMAIL = "verify_email"
-    RESET_PASSWORD = "reset_password"  # noqa: S105 - a name, not a password
 
 
 def token_of(secret_key: str, purpose: Purpose, token_id: UUID) -> str:

@@ -79,6 +79,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
 
     api_key_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
     api_key_days_max: Annotated[int, Meta(ge=1, le=3_660)] = 366
+    email_verification: Literal["required", "optional"] = "required"
+    password_length_min: Annotated[int, Meta(ge=8, le=64)] = 8
+    access_token_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    refresh_token_seconds: Annotated[int, Meta(ge=60, le=366 * 86_400)] = 604_800
+    guest_token_seconds: Annotated[int, Meta(ge=60, le=366 * 86_400)] = 604_800
+    verify_link_seconds: Annotated[int, Meta(ge=60, le=31 * 86_400)] = 172_800
+    reset_link_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
 
     expiry_sweep_seconds: Seconds = 5.0
     rescue_sweep_seconds: Seconds = 2.0
@@ -97,6 +104,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             idempotency_hours=self.idempotency_hours,
             journal_days=self.journal_days,
             worker_silence_seconds=self.worker_silence_seconds,
+            verify_link_seconds=self.verify_link_seconds,
+            reset_link_seconds=self.reset_link_seconds,
         )
 
     def worker_lanes(self) -> tuple[Lane, ...]:

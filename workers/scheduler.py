@@ -23,7 +23,7 @@ from domain.inventory.model import ExpireReservations
 from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
-from domain.journal.sweeps import PruneJournal, RescueRuns
+from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from infra import postgres, telemetry
 from infra.boot import boot
 from infra.broker import Doorbell
@@ -43,6 +43,7 @@ def periods(config: Settings) -> dict[str, float]:
         ExpireReservations.job: config.expiry_sweep_seconds,
         RescueRuns.job: config.rescue_sweep_seconds,
         PruneJournal.job: config.prune_sweep_seconds,
+        PruneExpired.job: config.prune_sweep_seconds,
     }
 
 

@@ -1,9 +1,17 @@
-"""Who acts: roles, scopes, members of sellers."""
+"""Who acts: accounts, roles, scopes, members of sellers."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+PASSWORD_LENGTH_MAX = 200
+Email = Annotated[str, Meta(min_length=3, max_length=254)]
+"""An e-mail address as it was written; ``domain.accounts.email`` says whether it is one."""
+Password = Annotated[str, Meta(min_length=1, max_length=PASSWORD_LENGTH_MAX)]
+Name = Annotated[str, Meta(max_length=200)]
 
 
 class Role(StrEnum):
@@ -54,3 +62,62 @@ class Membership(Struct, frozen=True):
     seller_id: UUID
     status: SellerStatus
     position: Position
+
+
+class AccountStatus(StrEnum):
+    """Whether an account may sign in."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Purpose(StrEnum):
+    """What a one-time token is for. The names are part of the tokens: one that changes voids those that are out."""
+
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a name, not a password
+
+
+class Account(Struct, frozen=True):
+    """An account as signing in needs it. ``roles`` has SELLER for a member of an approved seller."""
+
+    id: UUID
+    email: str
+    name: str
+    password_hash: str
+    roles: frozenset[Role]
+    status: AccountStatus
+    verified_at: datetime | None
+    epoch: int
+    version: int
+
+
+class NewAccount(Struct, frozen=True):
+    """An account to write."""
+
+    id: UUID
+    email: str
+    name: str
+    password_hash: str
+    roles: frozenset[Role]
+    verified: bool
+
+
+class NewSession(Struct, frozen=True):
+    """A login to write: the session, and the hash of its first refresh token. Ends in ``seconds`` unless used."""
+
+    id: UUID
+    account_id: UUID
+    address: str
+    client: str
+    token_hash: bytes
+    seconds: int
+
+
+class NewOneTimeToken(Struct, frozen=True):
+    """A one-time token to write: good for ``seconds`` from now."""
+
+    id: UUID
+    account_id: UUID
+    purpose: Purpose
+    seconds: float

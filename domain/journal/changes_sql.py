@@ -23,3 +23,17 @@ async def note_changes(conn: Connection, things: Iterable[UUID]) -> None:
     noted = list(set(things))
     if noted:
         await conn.execute(NOTE_CHANGES, noted)
+
+
+# Longer than any kept read lives: those that are older than a change must still be held against it.
+PRUNE_CHANGES = """
+DELETE FROM catalog_changes WHERE thing IN (
+    SELECT thing FROM catalog_changes WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1
+)
+"""
+
+
+async def prune_changes(conn: Connection, step: int) -> int:
+    """Forget up to ``step`` changes that no kept read can be older than; return how many there were."""
+    done = await conn.execute(PRUNE_CHANGES, step)
+    return int(done.rsplit(" ", 1)[1])

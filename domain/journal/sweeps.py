@@ -17,3 +17,10 @@ class PruneJournal(Command, frozen=True):
 
     job: ClassVar[str] = "prune_journal"
     lane: ClassVar[Lane] = Lane.SWEEPS
+
+
+class PruneExpired(Command, frozen=True):
+    """Drop, in small steps, what expires: sessions, tokens, revocations, notes of what changed."""
+
+    job: ClassVar[str] = "prune_expired"
+    lane: ClassVar[Lane] = Lane.SWEEPS

@@ -4,6 +4,7 @@ import pytest
 
 from ops.stack import EmbeddedStack
 from tests.api.shop import Shop
+from tests.docs.test_events import documented
 
 
 @pytest.fixture(scope="package")
@@ -18,6 +19,11 @@ def shop(stack: EmbeddedStack, template: str) -> Iterator[Shop]:
         running.web("web2")
         running.system.worker()
         yield running
+        # Whatever the routes wrote, over all tests: events have the fields that docs/events.md lists.
+        page = documented()
+        rows = running.fetch("SELECT type, array(SELECT jsonb_object_keys(data)) AS fields FROM events")
+        wrong = {(row["type"], *sorted(row["fields"])) for row in rows if page.get(row["type"]) != set(row["fields"])}
+        assert wrong == set()
     finally:
         running.close()
 

@@ -109,3 +109,8 @@ async def test_postgresql_reads_the_same_time_from_an_id_and_sorts_ids_as_we_do(
     )
     assert [row["i"] for row in rows] == sorted(made)
     assert all(int(row["ms"]) == ids.unix_ms(row["i"]) for row in rows)
+
+
+def test_every_kind_of_child_has_room_in_an_id():
+    parent = ids.compose(1, b"\xff" * 8)
+    assert {ids.parent(ids.child(parent, kind, ids.CHILDREN_MAX - 1)) for kind in ids.Kind} == {parent}

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from domain.accounts.mail import WITH_TOKEN, MailKind, SendAccountMail
+from domain.accounts.model import Purpose
 from infra import letters
 from infra.letters import write
 from infra.mail import ConsoleMailer, MailRefusedError, Post
-from infra.onetime import Purpose, read
+from infra.onetime import read
 from infra.relay import Mailbox
 from tests.builders import SECRET_KEY
 

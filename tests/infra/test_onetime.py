@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.accounts.model import Purpose
 from infra.clock import new_id
-from infra.onetime import TOKEN_LENGTH, Purpose, read, token_of
+from infra.onetime import TOKEN_LENGTH, read, token_of
 from tests.builders import SECRET_KEY
 
 PURPOSES = list(Purpose)

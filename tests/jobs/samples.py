@@ -8,14 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
+from domain.accounts.links import SendLink
 from domain.accounts.mail import WITH_TOKEN, MailKind, SendAccountMail
+from domain.accounts.model import Purpose
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command
-from domain.journal.sweeps import PruneJournal, RescueRuns
+from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import CancelOrder, PlaceOrder
 from infra.clock import new_id
 from jobs.place_orders import place_orders
-from tests.builders import place, submit, write_offers
+from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
 from tests.jobs.outside import UNKNOWN
 
@@ -112,6 +114,47 @@ async def mails_to_send(_rig: Rig) -> list[Command]:
     ]
 
 
+async def links_to_send(rig: Rig) -> list[Command]:
+    """Links for an account, for one that isn't verified, for an address nobody has."""
+    verified, unverified = f"{new_id().hex}@example.com", f"{new_id().hex}@example.com"
+    await write_account(rig.conn, email=verified)
+    await write_account(rig.conn, email=unverified, verified=False)
+    return [
+        SendLink(Purpose.RESET_PASSWORD, verified),
+        SendLink(Purpose.VERIFY_EMAIL, verified),
+        SendLink(Purpose.VERIFY_EMAIL, unverified),
+        SendLink(Purpose.RESET_PASSWORD, "nobody@example.com"),
+    ]
+
+
+async def what_has_expired(rig: Rig) -> list[Command]:
+    """Sessions, tokens, revocations and changes whose time is over, and some whose isn't."""
+    account, suspended = await write_account(rig.conn), await write_account(rig.conn)
+    await rig.conn.execute("UPDATE accounts SET status = 'suspended' WHERE id = $1", suspended)
+    for days in (60, 3, 0):
+        past, session = f"now() - interval '{days} days'", new_id()
+        await rig.conn.execute(
+            f"INSERT INTO sessions (id, account_id, expires_at) VALUES ($1, $2, {past} + interval '7 days')",
+            session,
+            account,
+        )
+        await rig.conn.execute(
+            f"INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, {past} + interval '1 hour')",
+            session.bytes * 2,
+            session,
+        )
+        await rig.conn.execute(
+            "INSERT INTO one_time_tokens (id, account_id, purpose, expires_at)"
+            f" VALUES ($1, $2, 'verify_email', {past})",
+            new_id(),
+            account,
+        )
+        for subject in (new_id(), suspended if days == 60 else new_id()):
+            await rig.conn.execute(f"INSERT INTO revocations (subject, epoch, at) VALUES ($1, 2, {past})", subject)
+        await rig.conn.execute(f"INSERT INTO catalog_changes (thing, at) VALUES ($1, {past})", new_id())
+    return [PruneExpired(), PruneExpired()]
+
+
 SAMPLES: dict[str, Builder] = {
     "place_orders": orders_to_place,
     "cancel_orders": orders_to_cancel,
@@ -119,4 +162,6 @@ SAMPLES: dict[str, Builder] = {
     "send_account_mail": mails_to_send,
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,
+    "prune_expired": what_has_expired,
+    "send_links": links_to_send,
 }

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from domain.accounts.mail import MailKind, SendAccountMail
+from domain.accounts.model import Purpose
 from infra.clock import new_id
-from infra.onetime import Purpose, read
+from infra.onetime import read
 from infra.settings import Settings
 from jobs.send_account_mail import send_account_mail
 from tests.builders import SECRET_KEY, submit

@@ -42,6 +42,7 @@ CREATE TABLE refresh_tokens (
     spent_at timestamptz
 );
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_expired ON refresh_tokens (expires_at);
 
 -- What a link in a mail is good for, once. The link's token is derived from the id and stands nowhere.
 CREATE TABLE one_time_tokens (

@@ -1,0 +1,32 @@
+"""Drop what has expired: sessions and their tokens, one-time tokens, revocations, notes of what changed."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from domain.accounts.expiry_sql import prune_accounts
+from domain.journal.changes_sql import prune_changes
+from domain.journal.declare import Batch, batch
+from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.sweeps import PruneExpired
+
+STEP_ROWS = 2_000
+
+
+class Expired(Struct, frozen=True):
+    """How many rows a step removed, and whether there are more."""
+
+    rows: int
+    more: bool
+
+
+@batch(PruneExpired, commands_max=10)
+async def prune_expired(batch: Batch[PruneExpired]) -> Sequence[BatchOutcome]:
+    """Take one step for the whole batch; every command gets the batch's result."""
+    rows = await prune_accounts(batch.conn, STEP_ROWS) + await prune_changes(batch.conn, STEP_ROWS)
+    more = rows >= STEP_ROWS
+    if more:
+        command = PruneExpired()
+        batch.follow_up(command, msgspec.json.encode(command).decode(), batch.commands[0].correlation, SYSTEM)
+    return [Succeeded(Expired(rows, more))] * len(batch.commands)

@@ -1,7 +1,10 @@
 """MAIL_URL, MAIL_FROM and PUBLIC_URL: what is understood, and that what isn't is refused without being shown."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from domain.accounts.email import fault_of
 from infra.relay import Mailbox, Relay, base_of, mailbox, relay_of, sender_of
 from infra.settings import SettingError, read
 from infra.text import lines, one_line
@@ -133,7 +136,19 @@ def test_an_address_is_kept_in_the_form_in_which_servers_get_it():
     assert mailbox("Ada@Lovelace.Example") == Mailbox("Ada@lovelace.example", "lovelace.example")
     assert mailbox("ada@bücher.example") == Mailbox("ada@xn--bcher-kva.example", "xn--bcher-kva.example")
     assert mailbox("用户@例子.example") == Mailbox("用户@例子.example", "xn--fsqu00a.example", utf8=True)
-    assert mailbox("ada@shop.test").domain == "shop.test"
+
+
+@pytest.mark.parametrize("domain", ["localhost", "corp.local", "shop.test", "intranet"])
+def test_a_private_networks_addresses_are_addresses(domain: str):
+    assert mailbox(f"ada@{domain}") == Mailbox(f"ada@{domain}", domain)
+
+
+@given(
+    address=st.from_regex(r"[a-zäжα0-9][a-zäжα0-9.+_-]{0,20}@([a-zäжα0-9]{1,10}\.){1,2}[a-zäжα]{2,5}", fullmatch=True)
+)
+def test_mail_can_be_addressed_to_whatever_may_be_registered(address: str):
+    assume(fault_of(address) is None)
+    assert mailbox(address).domain.isascii()
 
 
 def test_one_line_has_no_ends_controls_or_turned_directions():

@@ -17,7 +17,7 @@ from tests import databases
 from tests.builders import SECRET_KEY, place, submit, write_offers
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.database import fetch
-from tests.system import System, eventually
+from tests.system import ROOT, System, eventually
 
 HEAVY = {"asyncpg", "piccolo", "litestar", "redis", "dramatiq", "rich", "ops.stack"}
 
@@ -115,7 +115,7 @@ def test_migrating_twice_and_at_once_runs_each_migration_once(stack):
             thread.start()
         for thread in both:
             thread.join()
-        assert sorted(done) == [0, 1]
+        assert sorted(done) == [0, len(list(ROOT.glob("domain/migrations/ordermill_*.py")))]
         assert "0 migrations run" in ordermill("migrate", env=env).stdout
     finally:
         databases.drop(stack, name)
@@ -128,12 +128,12 @@ def test_lanes_show_what_waits_who_serves_and_what_failed(traded_once):
     placing = next(job for job in lanes["orders"]["jobs"] if job["job"] == "place_orders")
     assert (placing["depth"], placing["parked"]) == (1, 1)
     assert placing["oldest_seconds"] > 0
-    assert lanes["io"] == {"lane": "io", "paused": False, "paused_at": None, "workers": 0, "jobs": []}
+    assert lanes["pricing"] == {"lane": "pricing", "paused": False, "paused_at": None, "workers": 0, "jobs": []}
 
 
 def test_a_worker_of_a_lane_without_jobs_runs_and_is_counted(system: System, env):
-    system.worker(LANES="io")
-    assert eventually(lambda: [v["lane"] for v in result_of("lanes", env=env)["items"] if v["workers"]]) == ["io"]
+    system.worker(LANES="pricing")
+    assert eventually(lambda: [v["lane"] for v in result_of("lanes", env=env)["items"] if v["workers"]]) == ["pricing"]
 
 
 def test_a_paused_lane_stays_paused_across_a_restart_of_its_worker(system: System, database_url: str, env):

@@ -20,12 +20,13 @@ from api.context import Edge, edge_of, field
 from api.decode import body_of, decode, read_body
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
-from api.problems import ProblemError, refuse
+from api.problems import ProblemError, refuse, refuse_if
+from api.profile import no_account
 from api.submission import correlation_of
 from domain.accounts import key_model, key_sql
+from domain.accounts.account_sql import lock_accounts
 from domain.accounts.key_model import ApiKey, HashedKey, KeyCreated, KeyReplaced, KeyRotation, MadeApiKey, NewApiKey
 from domain.accounts.model import Scope
-from domain.accounts.owner_sql import lock_accounts
 from domain.journal.model import Event
 from domain.journal.sql import insert_events
 from domain.rejections import Code, Rejection
@@ -74,7 +75,7 @@ async def list_api_keys(
     opt=signed_in() | request_body(NewApiKey, required=True),
     responses={
         201: ResponseSpec(MadeApiKey, generate_examples=False, description="made; `key` is shown this once"),
-        **PROBLEMS(400, 401, 403, 409, 413, 415, 503),
+        **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 503),
     },
 )
 async def create_api_key(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -89,7 +90,7 @@ async def create_api_key(request: Request[Any, Any, Any]) -> Response[bytes]:
         raise ProblemError(ends)
     async with transaction(edge) as conn:
         in_use, _ = await _count_locked(conn, principal)
-        _refuse_if(key_model.refuse_another(in_use))
+        refuse_if(key_model.refuse_another(in_use))
         made = _made(wish.name, wish.scopes, now, ends)
         await _write(request, conn, made, principal.id)
     return answer(made, 201, headers=NOT_KEPT)
@@ -120,7 +121,7 @@ async def rotate_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
         )
         if isinstance(rotated, Rejection):
             raise ProblemError(rotated)
-        _refuse_if(key_model.refuse_another_overlap(overlapping))
+        refuse_if(key_model.refuse_another_overlap(overlapping))
         made = _made(old.name, old.scopes, now, rotated.new_expires_at)
         await _write(request, conn, made, principal.id)
         await key_sql.replace_keys(conn, [(key_id, made.id, rotated.old_expires_at)])
@@ -164,14 +165,9 @@ async def _rotation(request: Request[Any, Any, Any], edge: Edge) -> KeyRotation:
     return decode(raw, KeyRotation, content_type=field(request, b"content-type") or "", limits=edge.limits)
 
 
-def _refuse_if(rejection: Rejection | None) -> None:
-    if rejection is not None:
-        raise ProblemError(rejection)
-
-
 async def _count_locked(conn: Any, principal: Principal) -> tuple[int, int]:
     if not await lock_accounts(conn, [principal.id]):
-        raise refuse(403, Code.FORBIDDEN, "this token belongs to no account")
+        raise no_account()
     return await key_sql.count_keys(conn, principal.id)
 
 

@@ -14,7 +14,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Send
 
-from api import accounts, api_keys, auth, jobs, keys, operation, orders, profile, sessions
+from api import accounts, addresses, api_keys, auth, jobs, keys, operation, orders, profile, sessions
 from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
 from api.openapi import describe
@@ -34,6 +34,7 @@ ROUTERS = (
     sessions.router,
     profile.router,
     accounts.router,
+    addresses.router,
     api_keys.router,
     keys.router,
     operation.router,

@@ -50,6 +50,12 @@ def refuse(status: int, code: Code, detail: str, path: str | None = None, **head
     )
 
 
+def refuse_if(rejection: Rejection | None) -> None:
+    """Answer with what a decision refused, if it did."""
+    if rejection is not None:
+        raise ProblemError(rejection)
+
+
 def problem_of(rejection: Rejection, instance: str, job: UUID | None = None) -> Problem:
     """Put a refusal into the form clients see."""
     return Problem(

@@ -105,9 +105,13 @@ async def load_by_email(conn: Connection, addresses: Sequence[str]) -> dict[str,
     return {email_key(row["email"]): _account(row) for row in found}
 
 
-async def lock_accounts(conn: Connection, account_ids: Sequence[UUID]) -> None:
-    """Lock accounts by id; read them in the next statement."""
-    await conn.fetchval(LOCK, list(account_ids))
+async def lock_accounts(conn: Connection, account_ids: Sequence[UUID]) -> int:
+    """Lock accounts by id and return how many there are; read them in the next statement.
+
+    An account's row stands for its keys and addresses, too: whoever adds one waits here, so that a limit is exact.
+    """
+    locked: int = await conn.fetchval(LOCK, list(account_ids))
+    return locked
 
 
 async def insert_accounts(conn: Connection, accounts: Sequence[NewAccount]) -> set[UUID]:

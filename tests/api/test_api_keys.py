@@ -243,7 +243,7 @@ def test_someone_elses_key_is_a_404(shop: Shop):
 
 
 def test_a_token_without_an_account_makes_no_keys(shop: Shop):
-    assert_problem(shop.http.post("/api-keys", json=scoped(), headers=bearer()), 403, Code.FORBIDDEN)
+    assert_problem(shop.http.post("/api-keys", json=scoped(), headers=bearer()), 404, Code.NOT_FOUND)
     assert_problem(shop.http.post("/api-keys", json=scoped(), headers=bearer(Role.GUEST)), 403, Code.FORBIDDEN)
 
 

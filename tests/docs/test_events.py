@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from domain.accounts.address_model import AddressOf
 from domain.accounts.key_model import KeyCreated, KeyReplaced
 from domain.catalog.model import NewSeller, PriceChange
 from domain.catalog.offer_sql import apply_offers, change_prices, load_states
@@ -25,7 +26,7 @@ from tests.docs.source import PACKAGES, defined, python_files, section_of, table
 PAGE = Path("docs/events.md")
 
 
-NOUNS = "order|account|api_key|session|seller|product|variant|offer|category|attribute"
+NOUNS = "order|account|address|api_key|session|seller|product|variant|offer|category|attribute"
 
 
 def documented() -> dict[str, set[str]]:
@@ -88,6 +89,9 @@ def test_the_fields_of_the_events_of_accounts_are_listed():
     fields = {
         "api_key.created": KeyCreated,
         "api_key.replaced": KeyReplaced,
+        "address.added": AddressOf,
+        "address.changed": AddressOf,
+        "address.removed": AddressOf,
     }
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind

@@ -81,7 +81,7 @@ async def test_the_fields_of_the_catalogs_events_are_listed(conn):
     page = documented()
     written = {row["type"]: set(msgspec.json.decode(row["data"])) for row in rows}
     assert written == {kind: page[kind] for kind in written}
-    assert set(written) == {"seller.approved", "product.activated", "offer.created", "offer.price_changed"}
+    assert {kind for kind in page if kind.startswith(("product.", "variant.", "offer."))} <= set(written)
 
 
 def test_the_fields_of_the_events_of_accounts_are_listed():

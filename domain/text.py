@@ -4,6 +4,6 @@ A line begins and ends with something visible and holds no control character, so
 list and on a label as it is.
 """
 
-LINE_PATTERN = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f\u2028\u2029]*[^\s\x00-\x1f\x7f])?(?![\s\S])"
+LINE_PATTERN = r"^[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?(?![\s\S])"
 """Ends in a lookahead because ``$`` lets a line feed through; it means the same in JSON Schema."""
 EMPTY_OR_LINE_PATTERN = rf"^(?![\s\S])|{LINE_PATTERN}"

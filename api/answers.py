@@ -51,11 +51,16 @@ def expected(request: Request[Any, Any, Any]) -> Expected:
 
 
 def answer(
-    value: object, status: int = 200, *, version: int | None = None, headers: Mapping[str, str] | None = None
+    value: object,
+    status: int = 200,
+    *,
+    version: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = JSON,
 ) -> Response[bytes]:
     """Answer with a Struct as JSON; with its version as the entity tag where it has one."""
     tags = {} if version is None else {"ETag": tag_of(version)}
-    return Response(encode(value), status_code=status, media_type=JSON, headers={**tags, **(headers or {})})
+    return Response(encode(value), status_code=status, media_type=media_type, headers={**tags, **(headers or {})})
 
 
 def nothing() -> Response[None]:

@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from api.access import authorise, signed_in
 from api.answers import answer, nothing, transaction
-from api.context import Edge, edge_of, field
-from api.decode import body_of, decode, read_body
+from api.context import edge_of
+from api.decode import body_of, body_or
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, refuse, refuse_if
@@ -111,7 +111,7 @@ async def rotate_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
     """Make a key like this one; this one stays good for ``overlap_seconds``, a day unless said otherwise."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    wish = await _rotation(request, edge)
+    wish = await body_or(request, KeyRotation())
     now = datetime.now(UTC)
     async with transaction(edge) as conn:
         _, overlapping = await _count_locked(conn, principal)
@@ -156,13 +156,6 @@ async def revoke_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
             event = Event(key_id, version, "api_key.revoked", "{}", principal.id, correlation_of(request))
             await insert_events(conn, [event])
     return nothing()
-
-
-async def _rotation(request: Request[Any, Any, Any], edge: Edge) -> KeyRotation:
-    raw = await read_body(request, edge.settings.body_bytes_max)
-    if not raw:
-        return KeyRotation()
-    return decode(raw, KeyRotation, content_type=field(request, b"content-type") or "", limits=edge.limits)
 
 
 async def _count_locked(conn: Any, principal: Principal) -> tuple[int, int]:

@@ -14,7 +14,20 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Send
 
-from api import accounts, addresses, api_keys, auth, jobs, keys, operation, orders, profile, sessions
+from api import (
+    accounts,
+    addresses,
+    api_keys,
+    attributes,
+    auth,
+    categories,
+    jobs,
+    keys,
+    operation,
+    orders,
+    profile,
+    sessions,
+)
 from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
 from api.openapi import describe
@@ -36,6 +49,8 @@ ROUTERS = (
     accounts.router,
     addresses.router,
     api_keys.router,
+    categories.router,
+    attributes.router,
     keys.router,
     operation.router,
 )

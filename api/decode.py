@@ -59,6 +59,15 @@ async def body_of(request: Request[Any, Any, Any], kind: type[T]) -> T:
     return decode(raw, kind, content_type=field(request, b"content-type") or "", limits=edge.limits)
 
 
+async def body_or(request: Request[Any, Any, Any], default: T) -> T:
+    """Read and decode a request's body, of the default's type; without a body, the default."""
+    edge = edge_of(request.app.state)
+    raw = await read_body(request, edge.settings.body_bytes_max)
+    if not raw:
+        return default
+    return decode(raw, type(default), content_type=field(request, b"content-type") or "", limits=edge.limits)
+
+
 async def _drain(request: Request[Any, Any, Any]) -> None:
     drained = 0
     while drained < DRAIN_BYTES_MAX:

@@ -13,6 +13,7 @@ from api.problems import MEDIA_TYPE, Problem
 from domain.rejections import Code
 
 BODY = "request_body"
+ALSO = "also_as"
 _REF = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
     400: "the request is malformed; `path` names the field",
@@ -33,6 +34,11 @@ _DESCRIPTIONS = {
 def request_body(kind: type, *, required: bool = False) -> dict[str, Any]:
     """Declare a handler's request body; the handler decodes it by itself, strictly."""
     return {BODY: (kind, required)}
+
+
+def also_as(media_type: str, description: str) -> dict[str, Any]:
+    """Declare that a handler's success may be asked for in another media type, by ``Accept``."""
+    return {ALSO: (media_type, description)}
 
 
 def PROBLEMS(*statuses: int) -> dict[int, ResponseSpec]:  # noqa: N802 - reads as the constant it stands for
@@ -71,6 +77,9 @@ def _complete(operation: dict[str, Any], opt: Mapping[str, Any]) -> dict[str, An
         del operation["responses"]["400"]
     if not opt[ACCESS].roles:
         operation["security"] = []
+    if ALSO in opt:
+        media_type, meaning = opt[ALSO]
+        operation["responses"]["200"]["content"][media_type] = {"schema": {"type": "object", "description": meaning}}
     if BODY not in opt:
         return {}
     kind, required = opt[BODY]

@@ -10,8 +10,8 @@ from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
 from api.access import allow, authorise
-from api.context import edge_of, encode, field
-from api.decode import body_of, check_order, decode, read_body
+from api.context import edge_of, encode
+from api.decode import body_of, body_or, check_order
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, problem_of, problem_response, refuse
@@ -171,11 +171,7 @@ async def cancel_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]
     """Accept a cancellation; of an order that is still being placed, it waits for the placing."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    raw = await read_body(request, edge.settings.body_bytes_max)
-    wish = Cancellation()
-    if raw:
-        content_type = field(request, b"content-type") or ""
-        wish = decode(raw, Cancellation, content_type=content_type, limits=edge.limits)
+    wish = await body_or(request, Cancellation())
     async with edge.pool.acquire(timeout=2) as conn:
         await _must_know(conn, principal, order_id)
     command = CancelOrder(order_id, wish.lines, wish.reason)

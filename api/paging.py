@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -11,7 +12,9 @@ from api.problems import refuse
 from domain.rejections import Code
 from infra.settings import Settings
 
+K = TypeVar("K", bound=Struct)
 LAST = UUID(int=(1 << 128) - 1)
+CURSOR_LENGTH_MAX = 2_000
 
 
 class Page(Struct, frozen=True):
@@ -23,20 +26,58 @@ class Page(Struct, frozen=True):
 
 def encode_cursor(last: UUID) -> str:
     """Name the place after an id."""
-    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+    return _encode(last.bytes)
 
 
 def decode_cursor(cursor: str | None) -> UUID:
     """The id to continue below; raises a problem of status 400."""
     if cursor is None:
         return LAST
+    raw = _decode(cursor)
+    if len(raw) != 16:
+        raise _not_ours()
+    return UUID(bytes=raw)
+
+
+def encode_key(last: Struct) -> str:
+    """Name the place after an item by what a page is sorted by."""
+    return _encode(msgspec.json.encode(last))
+
+
+def decode_key(cursor: str | None, kind: type[K]) -> K | None:
+    """The sort key to go on after, None for the first page; raises a problem of status 400.
+
+    ``kind`` is an array-like Struct whose numbers have bounds: anybody can write a cursor.
+    """
+    if cursor is None:
+        return None
+    try:
+        key = msgspec.json.decode(_decode(cursor), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _not_ours() from None
+    # PostgreSQL takes no U+0000, so no key of ours holds one.
+    texts = [value for value in msgspec.to_builtins(key) if isinstance(value, str)]
+    if encode_key(key) != cursor or any("\0" in text for text in texts):
+        raise _not_ours()
+    return key
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> bytes:
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        if len(raw) != 16 or encode_cursor(UUID(bytes=raw)) != cursor:
-            raise ValueError
     except (ValueError, binascii.Error):
-        raise refuse(400, Code.INVALID_REQUEST, "this is not a cursor of ours", "cursor") from None
-    return UUID(bytes=raw)
+        raise _not_ours() from None
+    if _encode(raw) != cursor:
+        raise _not_ours()
+    return raw
+
+
+def _not_ours() -> Exception:
+    return refuse(400, Code.INVALID_REQUEST, "this is not a cursor of ours", "cursor")
 
 
 def page_limit(limit: int | None, settings: Settings) -> int:

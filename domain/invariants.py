@@ -17,6 +17,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain import ids
+from domain.catalog import audit_sql
 from domain.connection import Connection
 
 SAMPLE_MAX = 5
@@ -355,6 +356,7 @@ INVARIANTS: Mapping[str, str] = {
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
     "offers_match_events": _OFFERS_MATCH_EVENTS,
+    **audit_sql.TAXONOMY,
 }
 """Statements by name; each returns one row ``key`` (text) per violation."""
 

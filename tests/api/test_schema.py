@@ -15,6 +15,20 @@ ROUTES = {
     "GET /orders/{order_id}": {200, 401, 403, 404, 503},
     "GET /orders/{order_id}/timeline": {200, 401, 403, 404, 503},
     "POST /orders/{order_id}/cancel": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
+    "GET /categories": {200, 400, 401, 403, 503},
+    "POST /categories": {201, 400, 401, 403, 409, 413, 415, 422, 503},
+    "GET /categories/{category_id}": {200, 401, 403, 404, 503},
+    "PUT /categories/{category_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
+    "DELETE /categories/{category_id}": {204, 400, 401, 403, 404, 409, 412, 503},
+    "GET /categories/{category_id}/schema": {200, 401, 403, 404, 503},
+    "POST /categories/{category_id}/move": {200, 400, 401, 403, 404, 409, 412, 413, 415, 422, 503},
+    "PUT /categories/{category_id}/attributes/{attribute_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
+    "DELETE /categories/{category_id}/attributes/{attribute_id}": {204, 400, 401, 403, 404, 409, 412, 503},
+    "GET /attributes": {200, 400, 401, 403, 503},
+    "POST /attributes": {201, 400, 401, 403, 409, 413, 415, 503},
+    "GET /attributes/{attribute_id}": {200, 401, 403, 404, 503},
+    "PUT /attributes/{attribute_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
+    "DELETE /attributes/{attribute_id}": {204, 400, 401, 403, 404, 409, 412, 503},
     "GET /jobs": {200, 400, 401, 403, 503},
     "GET /jobs/{job_id}": {200, 401, 404, 410, 503},
     "GET /jobs/{job_id}/events": {200, 401, 404, 410, 503},
@@ -66,6 +80,7 @@ OPEN = {
     "POST /auth/logout",
     "POST /auth/guest",
 }
+OPEN_READS = ("GET /health", "GET /.well-known", "GET /categories", "GET /attributes")
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -137,9 +152,14 @@ def test_bodies_and_codes_come_from_the_types_themselves(document: dict[str, Any
     assert set(schemas["ProblemCode"]["enum"]) == {code.value for code in Code}
 
 
+def test_a_categorys_schema_may_be_asked_for_in_two_media_types(document: dict[str, Any]):
+    content = operations(document)["GET /categories/{category_id}/schema"]["responses"]["200"]["content"]
+    assert set(content) == {"application/json", "application/schema+json"}
+
+
 def test_it_says_that_a_bearer_token_is_needed_and_where_none_is(document: dict[str, Any]):
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
-    open_to_all = {name for name in ROUTES if name.startswith(("GET /health", "GET /.well-known"))} | OPEN
+    open_to_all = {name for name in ROUTES if name.startswith(OPEN_READS)} | OPEN
     for name, operation in operations(document).items():
         needs_token = operation.get("security", document.get("security")) == [{"bearer": []}]
         assert needs_token is (name not in open_to_all), name

@@ -14,6 +14,16 @@ from domain.catalog.model import NewSeller, PriceChange
 from domain.catalog.offer_sql import apply_offers, change_prices, load_states
 from domain.catalog.offers import OfferTerms, WantedOffer, decide, end
 from domain.catalog.sql import insert_offers, insert_sellers
+from domain.catalog.taxonomy import (
+    AttributeAssigned,
+    AttributeDeleted,
+    AttributeEdit,
+    AttributeUnassigned,
+    CategoryChanged,
+    CategoryCreated,
+    CategoryDeleted,
+    CategoryMoved,
+)
 from domain.catalog.variant_sql import update_variants
 from domain.catalog.variants import Variant
 from domain.journal.model import SYSTEM
@@ -82,6 +92,24 @@ async def test_the_fields_of_the_catalogs_events_are_listed(conn):
     written = {row["type"]: set(msgspec.json.decode(row["data"])) for row in rows}
     assert written == {kind: page[kind] for kind in written}
     assert {kind for kind in page if kind.startswith(("product.", "variant.", "offer."))} <= set(written)
+
+
+def test_the_fields_of_the_taxonomys_events_are_listed():
+    page = documented()
+    fields = {
+        "category.created": CategoryCreated,
+        "category.changed": CategoryChanged,
+        "category.moved": CategoryMoved,
+        "category.deleted": CategoryDeleted,
+        "category.attribute_assigned": AttributeAssigned,
+        "category.attribute_unassigned": AttributeUnassigned,
+        "attribute.created": AttributeEdit,
+        "attribute.changed": AttributeEdit,
+        "attribute.deleted": AttributeDeleted,
+    }
+    for kind, struct in fields.items():
+        assert page[kind] == set(struct.__struct_fields__), kind
+    assert {kind for kind in page if kind.startswith(("category.", "attribute."))} == set(fields)
 
 
 def test_the_fields_of_the_events_of_accounts_are_listed():

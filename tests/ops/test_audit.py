@@ -1,7 +1,6 @@
 """The audit: silent about what trade does, and each check notices what it is for, alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -10,22 +9,14 @@ import pytest
 
 from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
+from tests.ops import broken_taxonomy
+from tests.ops.breaking import Corrupt, Ways
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.trade import Trade
 
 NOBODY = UUID(int=7)
-Corrupt = Callable[[Any, Trade], Awaitable[None]]
-_CASES: list[Any] = []
-
-
-def breaks(check: str) -> Callable[[Corrupt], Corrupt]:
-    """Register a way to break one invariant."""
-
-    def register(corrupt: Corrupt) -> Corrupt:
-        _CASES.append(pytest.param(check, corrupt, id=f"{check}-{corrupt.__name__}"))
-        return corrupt
-
-    return register
+_WAYS = Ways()
+breaks = _WAYS.breaks
 
 
 def _hold(order: UUID, line: int) -> UUID:
@@ -300,6 +291,9 @@ async def _audit(url: str) -> Audit:
         return await run_audit(conn)
     finally:
         await conn.close()
+
+
+_CASES = [*_WAYS.cases, *broken_taxonomy.WAYS.cases]
 
 
 def test_what_trade_does_violates_nothing(traded_once):

@@ -8,9 +8,13 @@ import msgspec
 from msgspec import Struct
 
 import jobs
-from domain.catalog.model import NewOffer, NewSeller, PriceChange
+from domain.catalog import attribute_sql, category_sql
+from domain.catalog.model import TREE, NewOffer, NewSeller, PriceChange
 from domain.catalog.offer_sql import change_prices
+from domain.catalog.schema import AttributeKind
+from domain.catalog.taxonomy import Assigned, AttributeEdit, Category, StoredAttribute
 from domain.inventory.model import ExpireReservations
+from domain.journal.changes_sql import note_changes
 from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
@@ -66,6 +70,32 @@ def _lines(*lines: tuple[NewOffer, int]) -> PlaceOrder:
     return PlaceOrder("USD", tuple(OrderLine(o.variant_id, o.seller_id, quantity) for o, quantity in lines))
 
 
+async def _shelve(conn: Any) -> None:
+    """Make a few categories and attributes, rename, move, assign and delete some."""
+    root, shelf, box, gone = (new_id() for _ in range(4))
+    paths = {root: (root,), shelf: (root, shelf), box: (root, shelf, box), gone: (gone,)}
+    made = {
+        category: Category(category, path[-2] if len(path) > 1 else None, f"C{n}", f"c-{n}", path, n, 1)
+        for n, (category, path) in enumerate(paths.items())
+    }
+    size = StoredAttribute(new_id(), 1, AttributeEdit("size", "Size", AttributeKind.CHOICE, choices=("S", "M")))
+    brand = StoredAttribute(new_id(), 1, AttributeEdit("brand", "Brand", AttributeKind.TEXT, unit="x"))
+    renamed = msgspec.structs.replace(made[shelf], name="Shelf", version=2)
+    moved = msgspec.structs.replace(made[gone], position=9, version=2)
+    async with postgres.transaction(conn):
+        await note_changes(conn, [TREE])
+        await category_sql.insert_categories(conn, list(made.values()), actor=SYSTEM)
+        await category_sql.edit_categories(conn, [renamed], actor=SYSTEM)
+        await category_sql.move_category(conn, moved, actor=SYSTEM)
+        await category_sql.delete_categories(conn, [moved], actor=SYSTEM)
+        await attribute_sql.insert_attributes(conn, [size, brand], actor=SYSTEM)
+        await attribute_sql.edit_attribute(conn, msgspec.structs.replace(size, version=2), actor=SYSTEM)
+        await attribute_sql.delete_attributes(conn, [brand], actor=SYSTEM)
+        asked = [Assigned(root, size.id, True, 0, 2), Assigned(shelf, size.id, None, 1, 3)]
+        await category_sql.assign_attributes(conn, asked, actor=SYSTEM)
+        await category_sql.unassign_attributes(conn, [Assigned(shelf, size.id, None, 1, 4)], actor=SYSTEM)
+
+
 async def trade(conn: Any, database_url: str) -> Trade:
     """Trade a little on an empty database."""
     sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
@@ -77,6 +107,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     await write_catalog(conn, sellers, offers, actor=SYSTEM, reason="test")
     async with postgres.transaction(conn):
         await change_prices(conn, [PriceChange(offers[2].variant_id, offers[2].seller_id, 55)], actor=SYSTEM)
+    await _shelve(conn)
     a, b, c = offers
     buyer = uuid4()
     (expired,) = await submit(conn, place(b), principal=buyer)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain.catalog import category_reads, category_sql
+from domain.catalog import attribute_reads, attribute_sql, category_reads, category_sql
 from domain.catalog.model import TREE
 
 # Twenty roots with 600 categories each below them; every category asks for an attribute.
@@ -24,10 +24,41 @@ def _nth(kind: int, n: int) -> UUID:
 
 def statements() -> dict[tuple[str, str], tuple[Any, ...]]:
     """Arguments for each statement, by module and name."""
-    categories = [_nth(4, n) for n in (100, 200, 300)]
+    categories, attributes = ([_nth(kind, n) for n in (100, 200, 300)] for kind in (4, 5))
+    first, three = categories[0], [1, 2, 3]
     r, s = category_reads.__name__, category_sql.__name__
     return {
+        (r, "LOAD_VIEWS"): (categories,),
+        (r, "LIST_CATEGORIES"): (first, 50),
+        (r, "LIST_CHILDREN"): (_nth(4, 1), 0, "C", first, 50),
+        (r, "LIST_ROOTS"): (0, "C", first, 50),
         (r, "LOAD_SCHEMAS"): (categories,),
         (s, "HOLD_TREE"): (TREE,),
         (s, "FOUND_TREE"): (TREE,),
+        (s, "LOAD_CATEGORIES"): (categories,),
+        (s, "TAKEN_SLUGS"): (["a", "b"], first),
+        (s, "LEVELS"): (first,),
+        (s, "LOAD_USES"): (categories,),
+        (s, "LARGEST_SCHEMA"): (first, categories[1:], attributes),
+        (s, "EDIT_CATEGORIES"): (categories, ["A", "B", "C"], ["a", "b", "c"], three),
+        (s, "MOVE_CATEGORY"): (first, [first], None, 1, 2),
+        (s, "DELETE_CATEGORIES"): (categories,),
+        (s, "LOAD_ASSIGNED"): (categories,),
+        (s, "ASSIGN"): (categories, attributes, [None, True, False], three),
+        (s, "UNASSIGN"): (categories, attributes),
+        (s, "SET_VERSIONS"): (categories, three),
+        **_of_attributes(attributes),
+    }
+
+
+def _of_attributes(attributes: list[UUID]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    r, s = attribute_reads.__name__, attribute_sql.__name__
+    return {
+        (r, "LOAD_VIEWS"): (attributes,),
+        (r, "LIST_ATTRIBUTES"): ("a1", 50),
+        (s, "LOAD_ATTRIBUTES"): (attributes,),
+        (s, "TAKEN_CODES"): (["a1"], attributes[0]),
+        (s, "LOAD_USES"): (attributes,),
+        (s, "EDIT_ATTRIBUTE"): (attributes[0], 2, "b", "B", "choice", None, False, ["S"], False),
+        (s, "DELETE_ATTRIBUTES"): (attributes,),
     }

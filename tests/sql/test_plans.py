@@ -25,6 +25,8 @@ MODULES = [
     "domain.orders.reads",
     "domain.inventory.sql",
     "domain.catalog.sql",
+    "domain.catalog.attribute_reads",
+    "domain.catalog.attribute_sql",
     "domain.catalog.category_reads",
     "domain.catalog.category_sql",
     "domain.catalog.offer_sql",

@@ -28,6 +28,7 @@ DEFAULTS = {
     "MAIL_URL": "",
     "MAIL_FROM": "",
     "PUBLIC_URL": "",
+    "EMAIL_VERIFICATION": "",
     "RESERVATION_SECONDS": "3600",
     "RESERVATION_SECONDS_MAX": "",
     "BACKLOG_MAX": "",

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from api.access import allow, authorise
 from api.context import edge_of, encode
+from api.credentials import check_email
 from api.decode import body_of, body_or, check_order
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
@@ -59,7 +60,7 @@ class Timeline(Struct, frozen=True):
     status_code=202,
     operation_id="place_order",
     summary="Place an order",
-    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(PlaceOrder, required=True),
+    opt=allow(Role.BUYER, Role.GUEST, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(PlaceOrder, required=True),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="placed, as the client waited for it"),
         202: ResponseSpec(JobView, generate_examples=False, description="accepted; the order's id is the job's id"),
@@ -72,13 +73,17 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
     principal = await authorise(request)
     order = await body_of(request, PlaceOrder)
     check_order(order, edge.limits)
+    if order.email is not None:
+        check_email(order.email)
+    elif Role.GUEST in principal.roles:
+        raise refuse(400, Code.INVALID_REQUEST, "a guest orders with an e-mail address", "email")
     return await submit(request, edge, principal, order, operation="POST /orders")
 
 
 @get(
     "/orders",
     operation_id="list_orders",
-    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_READ),
+    opt=allow(Role.BUYER, Role.GUEST, Role.ADMIN, scope=Scope.ORDERS_READ),
     summary="List orders, newest first",
     responses={200: ResponseSpec(OrderPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
@@ -102,7 +107,7 @@ async def list_own_orders(
 @get(
     "/orders/{order_id:uuid}",
     operation_id="get_order",
-    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_READ),
+    opt=allow(Role.BUYER, Role.GUEST, Role.ADMIN, scope=Scope.ORDERS_READ),
     summary="Look up an order",
     responses={
         # A union of Structs is no type to mypy's eye; it is described as either.
@@ -142,7 +147,7 @@ async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) ->
 @get(
     "/orders/{order_id:uuid}/timeline",
     operation_id="get_order_timeline",
-    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_READ),
+    opt=allow(Role.BUYER, Role.GUEST, Role.ADMIN, scope=Scope.ORDERS_READ),
     summary="What happened to an order",
     responses={200: ResponseSpec(Timeline, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
@@ -160,7 +165,7 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: FromPath[UUID]
     status_code=202,
     operation_id="cancel_order",
     summary="Cancel an unpaid order, whole or by line",
-    opt=allow(Role.BUYER, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(Cancellation),
+    opt=allow(Role.BUYER, Role.GUEST, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(Cancellation),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="cancelled, as the client waited for it"),
         202: ResponseSpec(JobView, generate_examples=False),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from domain.accounts.model import Email
 from domain.catalog.model import OfferKey
 from domain.inventory.model import Movement, Reservation, StockKey
 from domain.journal.model import BatchOutcome, Command, Event, Lane
@@ -68,13 +69,17 @@ class OrderLine(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlaceOrder(Command, frozen=True):
-    """Place an order over one or more sellers: all lines or none. The order's id is the command's id."""
+    """Place an order over one or more sellers: all lines or none. The order's id is the command's id.
+
+    ``email`` is where a guest is written to.
+    """
 
     job: ClassVar[str] = "place_orders"
     lane: ClassVar[Lane] = Lane.ORDERS
 
     currency: Currency
     lines: Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=LINES_CEILING)]
+    email: Email | None = None
 
     def weight(self) -> int:
         """Rows it writes."""
@@ -177,6 +182,7 @@ class OrderRow(Struct, frozen=True):
     id: UUID
     number: int
     buyer: UUID
+    email: str | None
     currency: str
     placed_at: datetime
     expires_at: datetime

@@ -191,6 +191,7 @@ def _freeze(
         id=claimed.id,
         number=ids.order_number(claimed.id),
         buyer=claimed.principal,
+        email=claimed.command.email,
         currency=claimed.command.currency,
         placed_at=now,
         expires_at=expires_at,

@@ -15,7 +15,7 @@ from domain.orders.lifecycle import order_status
 from domain.orders.model import Fulfilment, OrderStatus, Payment
 
 LOAD = """
-SELECT o.id, o.number, o.buyer, o.currency, o.payment, o.placed_at, o.expires_at, o.expired_at,
+SELECT o.id, o.number, o.buyer, o.email, o.currency, o.payment, o.placed_at, o.expires_at, o.expired_at,
        p.version AS price_version, p.total_minor
 FROM orders o
 CROSS JOIN LATERAL (
@@ -94,6 +94,7 @@ class OrderView(Struct, frozen=True):
     id: UUID
     number: str
     buyer: UUID
+    email: str | None
     status: OrderStatus
     payment: Payment
     currency: str
@@ -146,6 +147,7 @@ async def load_order(conn: Connection, order_id: UUID) -> OrderView | None:
         id=row["id"],
         number=ids.format_order_number(row["number"]),
         buyer=row["buyer"],
+        email=row["email"],
         status=_status(row, [Fulfilment(s["fulfilment"]) for s in sellers]),
         payment=Payment(row["payment"]),
         currency=currency,

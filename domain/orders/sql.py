@@ -25,6 +25,7 @@ ORDER_COLUMNS = (
     ("id", "uuid"),
     ("number", "bigint"),
     ("buyer", "uuid"),
+    ("email", "text"),
     ("currency", "text"),
     ("placed_at", "timestamptz"),
     ("expires_at", "timestamptz"),
@@ -134,7 +135,7 @@ def order_rows(orders: Sequence[OrderRow]) -> list[Rows]:
         Rows(
             "orders",
             ORDER_COLUMNS,
-            [(o.id, o.number, o.buyer, o.currency, o.placed_at, o.expires_at) for o in orders],
+            [(o.id, o.number, o.buyer, o.email, o.currency, o.placed_at, o.expires_at) for o in orders],
         ),
         Rows(
             "seller_orders",

@@ -16,6 +16,7 @@ class Orders(Table):
     placed_at = Timestamptz(default=None)
     expires_at = Timestamptz(default=None)
     expired_at = Timestamptz(null=True, default=None)
+    email = Text(null=True, default=None)
 
 
 class SellerOrders(Table):

@@ -39,12 +39,13 @@ def command() -> None:
 @target.data_option
 @json_option
 def create(
+    *,
     email: str,
     name: str,
     password_stdin: bool,
     promote: bool,
     data: Path | None,
-    output: Output,  # noqa: FBT001 - flags
+    output: Output,
 ) -> None:
     """Make an account with the roles ADMIN and BUYER."""
     from domain.accounts.email import fault_of  # noqa: PLC0415 - help needs none of it

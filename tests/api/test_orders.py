@@ -272,3 +272,21 @@ def test_a_list_shows_number_status_and_total(shop: Shop):
     (item,) = shop.http.get("/orders", headers=buyer).json()["items"]
     assert item["number"] == job["result"]["number"]
     assert (item["status"], item["payment"], item["total"]["amount"]) == ("cancelled", "unpaid", 0)
+
+
+def test_a_guest_orders_with_an_address_and_follows_the_order(shop: Shop):
+    (thing,) = shop.offers(units=2)
+    guest = {"Authorization": f"Bearer {shop.http.post('/auth/guest').json()['access_token']}"}
+    refused = shop.http.post("/orders", json=order(thing), headers=guest)
+    assert_problem(refused, 400, "invalid_request", "email")
+    wrong = shop.http.post("/orders", json={**order(thing), "email": "nowhere"}, headers=guest)
+    assert_problem(wrong, 400, "invalid_request", "email")
+    placed = shop.http.post("/orders", json={**order(thing), "email": "ada@example.com"}, headers={**guest, **wait()})
+    assert placed.status_code == 200, placed.text
+    shown = shop.http.get(f"/orders/{placed.json()['id']}", headers=guest).json()
+    assert shown["email"] == "ada@example.com"
+    assert [item["id"] for item in shop.http.get("/orders", headers=guest).json()["items"]] == [shown["id"]]
+    another = {"Authorization": f"Bearer {shop.http.post('/auth/guest').json()['access_token']}"}
+    assert_problem(shop.http.get(f"/orders/{shown['id']}", headers=another), 404, "not_found")
+    cancelled = shop.http.post(f"/orders/{shown['id']}/cancel", headers={**guest, **wait()})
+    assert cancelled.status_code == 200, cancelled.text

@@ -133,6 +133,12 @@ CREATE INDEX catalog_changes_at ON catalog_changes (at);
 """
 
 
+ORDERS = """
+-- Where a guest is written to; of a buyer without one, the account says it.
+ALTER TABLE orders ADD COLUMN email text CHECK (length(email) BETWEEN 3 AND 254);
+"""
+
+
 def statements() -> list[str]:
     """Return the statements in the order they run."""
-    return [ACCOUNTS, SELLERS, FRESHNESS]
+    return [ACCOUNTS, SELLERS, FRESHNESS, ORDERS]

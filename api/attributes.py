@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from api.access import allow, anyone, authorise, visitor
@@ -60,8 +60,8 @@ class CodeKey(Struct, frozen=True, array_like=True):
 )
 async def list_attributes(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, Parameter(query="limit")] = None,
-    cursor: Annotated[str | None, Parameter(query="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """List the attributes categories may ask for."""
     edge = edge_of(request.app.state)
@@ -81,7 +81,7 @@ async def list_attributes(
     summary="Look up an attribute",
     responses={200: ResponseSpec(AttributeView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_attribute(request: Request[Any, Any, Any], attribute_id: UUID) -> Response[bytes]:
+async def get_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> Response[bytes]:
     """Show an attribute."""
     edge = edge_of(request.app.state)
     await visitor(request)
@@ -124,7 +124,7 @@ async def create_attribute(request: Request[Any, Any, Any]) -> Response[bytes]:
         **PROBLEMS(400, 401, 403, 404, 409, 412, 413, 415, 503),
     },
 )
-async def edit_attribute(request: Request[Any, Any, Any], attribute_id: UUID) -> Response[bytes]:
+async def edit_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> Response[bytes]:
     """Replace an attribute, as far as nobody relies on what it was; the same again makes no new version."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -152,7 +152,7 @@ async def edit_attribute(request: Request[Any, Any, Any], attribute_id: UUID) ->
         **PROBLEMS(400, 401, 403, 404, 409, 412, 503),
     },
 )
-async def delete_attribute(request: Request[Any, Any, Any], attribute_id: UUID) -> Response[None]:
+async def delete_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> Response[None]:
     """Delete an attribute that no category asks for and no product has."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -176,7 +176,9 @@ async def delete_attribute(request: Request[Any, Any, Any], attribute_id: UUID) 
         **PROBLEMS(400, 401, 403, 404, 409, 412, 413, 415, 503),
     },
 )
-async def assign_attribute(request: Request[Any, Any, Any], category_id: UUID, attribute_id: UUID) -> Response[bytes]:
+async def assign_attribute(
+    request: Request[Any, Any, Any], category_id: FromPath[UUID], attribute_id: FromPath[UUID]
+) -> Response[bytes]:
     """Have a category, and all below it, ask for an attribute.
 
     One that is inherited already may be assigned, too: that overrides its position and whether it is required. The
@@ -210,7 +212,9 @@ async def assign_attribute(request: Request[Any, Any, Any], category_id: UUID, a
         **PROBLEMS(400, 401, 403, 404, 409, 412, 503),
     },
 )
-async def unassign_attribute(request: Request[Any, Any, Any], category_id: UUID, attribute_id: UUID) -> Response[None]:
+async def unassign_attribute(
+    request: Request[Any, Any, Any], category_id: FromPath[UUID], attribute_id: FromPath[UUID]
+) -> Response[None]:
     """Have a category no longer ask for an attribute by itself; what it inherits stays.
 
     `If-Match` names the category's version.

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures.headers import Accept
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from api.access import allow, anyone, authorise, visitor
@@ -60,9 +60,9 @@ class IdKey(Struct, frozen=True, array_like=True):
 )
 async def list_categories(
     request: Request[Any, Any, Any],
-    parent: Annotated[str | None, Parameter(query="parent", max_length=36)] = None,
-    limit: Annotated[int | None, Parameter(query="limit")] = None,
-    cursor: Annotated[str | None, Parameter(query="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    parent: Annotated[str | None, QueryParameter(name="parent", max_length=36)] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """List all categories in the order they were made.
 
@@ -104,7 +104,7 @@ def _parent_of(parent: str) -> UUID | None:
     summary="Look up a category",
     responses={200: ResponseSpec(CategoryView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_category(request: Request[Any, Any, Any], category_id: UUID) -> Response[bytes]:
+async def get_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
     """Show a category and the attributes it asks for by itself."""
     edge = edge_of(request.app.state)
     await visitor(request)
@@ -119,7 +119,7 @@ async def get_category(request: Request[Any, Any, Any], category_id: UUID) -> Re
     summary="What a category asks of its products",
     responses={200: ResponseSpec(Schema, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_schema(request: Request[Any, Any, Any], category_id: UUID) -> Response[bytes]:
+async def get_schema(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
     """Show all attributes a product of this category has, inherited ones included.
 
     With `Accept: application/schema+json`, as a JSON Schema (2020-12) that a complete product's attributes fit.
@@ -171,7 +171,7 @@ async def create_category(request: Request[Any, Any, Any]) -> Response[bytes]:
         **PROBLEMS(400, 401, 403, 404, 409, 412, 413, 415, 503),
     },
 )
-async def edit_category(request: Request[Any, Any, Any], category_id: UUID) -> Response[bytes]:
+async def edit_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
     """Give a category another name, another slug, or both; what is so already stays and makes no new version."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -196,7 +196,7 @@ async def edit_category(request: Request[Any, Any, Any], category_id: UUID) -> R
         **PROBLEMS(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },
 )
-async def move_category(request: Request[Any, Any, Any], category_id: UUID) -> Response[bytes]:
+async def move_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
     """Put a category below another one, or make it a root; with a position, put it among its siblings anew."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -226,7 +226,7 @@ async def move_category(request: Request[Any, Any, Any], category_id: UUID) -> R
         **PROBLEMS(400, 401, 403, 404, 409, 412, 503),
     },
 )
-async def delete_category(request: Request[Any, Any, Any], category_id: UUID) -> Response[None]:
+async def delete_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[None]:
     """Delete a category without children, products and attributes."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)

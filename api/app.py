@@ -23,10 +23,12 @@ from api import (
     categories,
     jobs,
     keys,
+    offers,
     operation,
     orders,
     profile,
     sessions,
+    variants,
 )
 from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
@@ -42,6 +44,8 @@ from infra.settings import Settings
 log = telemetry.logger()
 ROUTERS = (
     orders.router,
+    offers.router,
+    variants.router,
     jobs.router,
     auth.router,
     sessions.router,

@@ -322,20 +322,6 @@ WHERE r.status = 'active' AND r.order_id IS NOT NULL
   AND (o.id IS NULL OR o.expired_at IS NOT NULL OR c.order_id IS NOT NULL)
 """
 
-# --- Catalog ----------------------------------------------------------------------------------------------------
-
-_OFFERS_MATCH_EVENTS = """
-SELECT concat_ws('/', o.variant_id, o.seller_id) AS key
-FROM offers o
-LEFT JOIN (
-    SELECT DISTINCT ON (stream) stream, version, data FROM events WHERE type LIKE 'offer.%'
-    ORDER BY stream, version DESC
-) e ON e.stream = md5(uuid_send(o.variant_id) || uuid_send(o.seller_id))::uuid
-WHERE e.version IS DISTINCT FROM o.version
-   OR (e.data ->> 'price_minor')::bigint IS DISTINCT FROM o.price_minor
-   OR e.data ->> 'currency' IS DISTINCT FROM o.currency
-"""
-
 INVARIANTS: Mapping[str, str] = {
     "stock_is_sum_of_movements": _STOCK_IS_SUM_OF_MOVEMENTS,
     "reserved_is_sum_of_reservations": _RESERVED_IS_SUM_OF_RESERVATIONS,
@@ -355,8 +341,8 @@ INVARIANTS: Mapping[str, str] = {
     "order_version_is_last_event": _ORDER_VERSION_IS_LAST_EVENT,
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
-    "offers_match_events": _OFFERS_MATCH_EVENTS,
     **audit_sql.TAXONOMY,
+    **audit_sql.OFFERS,
 }
 """Statements by name; each returns one row ``key`` (text) per violation."""
 

@@ -1,4 +1,4 @@
-"""What must be true of the taxonomy at every moment: checks for ``domain.invariants``, by name.
+"""What must be true of the catalog at every moment: checks for ``domain.invariants``, by name.
 
 What events tell adds up to the rows: the last event of a stream has the row's version, and each field is as the last
 event that names it says. What was deleted has no row, whatever came before.
@@ -61,5 +61,38 @@ TAXONOMY: Mapping[str, str] = {
     "categories_match_events": _CATEGORIES_MATCH_EVENTS,
     "attributes_match_events": _ATTRIBUTES_MATCH_EVENTS,
     "assignments_match_events": _ASSIGNMENTS_MATCH_EVENTS,
+}
+"""Statements by name; each returns one row ``key`` (text) per violation."""
+
+_VARIANTS_MATCH_EVENTS = """
+SELECT coalesce(v.id, e.stream)::text AS key
+FROM variants v
+FULL JOIN (
+    SELECT DISTINCT ON (stream) stream, version, data FROM events WHERE type LIKE 'variant.%'
+    ORDER BY stream, version DESC
+) e ON e.stream = v.id
+WHERE (v.version, to_jsonb(v) - '{id,version,created_at}'::text[]) IS DISTINCT FROM (e.version, e.data)
+"""
+
+# The last event has the price; the last one that is about more than the price has everything else.
+_OFFERS_MATCH_EVENTS = """
+SELECT concat_ws('/', o.variant_id, o.seller_id) AS key
+FROM offers o
+LEFT JOIN (
+    SELECT stream, max(version) AS version, (array_agg(data ORDER BY version DESC))[1] AS last,
+           (array_agg(data ORDER BY version DESC) FILTER (WHERE data ? 'sku'))[1] AS terms
+    FROM events WHERE type LIKE 'offer.%' GROUP BY stream
+) e ON e.stream = md5(uuid_send(o.variant_id) || uuid_send(o.seller_id))::uuid
+WHERE (o.version, o.price_minor, o.currency)
+      IS DISTINCT FROM (e.version, (e.last ->> 'price_minor')::bigint, e.last ->> 'currency')
+   OR (o.sku, o.active, o.valid_from, o.valid_until, o.quantity_max, o.quantity_window_seconds)
+      IS DISTINCT FROM (e.terms ->> 'sku', (e.terms ->> 'active')::boolean, (e.terms ->> 'valid_from')::timestamptz,
+                        (e.terms ->> 'valid_until')::timestamptz, (e.terms ->> 'quantity_max')::integer,
+                        (e.terms ->> 'quantity_window_seconds')::integer)
+"""
+
+OFFERS: Mapping[str, str] = {
+    "variants_match_events": _VARIANTS_MATCH_EVENTS,
+    "offers_match_events": _OFFERS_MATCH_EVENTS,
 }
 """Statements by name; each returns one row ``key`` (text) per violation."""

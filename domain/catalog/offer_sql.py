@@ -28,7 +28,15 @@ _TERMS = (
     ("quantity_max", "integer"),
     ("quantity_window_seconds", "integer"),
 )
+# Whether an offer may be ordered now. Of offers o, variants v, products p and sellers s.
+SELLABLE = """(
+    o.active AND v.active AND p.status = 'active' AND s.status = 'approved'
+    AND (o.valid_from IS NULL OR o.valid_from <= now()) AND (o.valid_until IS NULL OR o.valid_until > now())
+)"""
+
 COLUMNS = (("variant_id", "uuid"), ("seller_id", "uuid"), *_TERMS)
+
+SKU_UNIQUE = "offers_seller_id_sku_key"
 
 LOAD_STATES = f"""
 SELECT o.variant_id, o.seller_id, o.version, {", ".join(f"o.{name}" for name, _ in _TERMS)}

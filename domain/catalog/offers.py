@@ -5,7 +5,7 @@ a change of many prices. Terms that are the same change nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -14,12 +14,14 @@ from msgspec import Meta, Struct
 
 from domain import ids
 from domain.catalog.model import OfferKey
+from domain.catalog.variants import OwnedVariant
 from domain.journal.model import Event
 from domain.money import Money
 from domain.rejections import Code, Rejection
 
 QUANTITY_CEILING = 1_000_000
 WINDOW_SECONDS_MAX = 366 * 86_400
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 # No control characters, no white space around. Python's $ would let a final line break through.
 _SKU = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?(?![\s\S])"
@@ -97,12 +99,26 @@ class OfferPlan(Struct, frozen=True):
 
 def check_terms(terms: OfferTerms) -> Rejection | None:
     """What is wrong with terms in themselves; None when nothing is."""
+    for path, moment in (("valid_from", terms.valid_from), ("valid_until", terms.valid_until)):
+        if moment is not None and not EARLIEST <= moment < LATEST:
+            return Rejection(400, Code.INVALID_REQUEST, "a moment from 1970 to 2999", path)
     if terms.valid_from is not None and terms.valid_until is not None and terms.valid_until <= terms.valid_from:
         return Rejection(400, Code.INVALID_REQUEST, "an offer ends after it begins", "valid_until")
     if terms.quantity_window_seconds is not None and terms.quantity_max is None:
         detail = "a time window limits a quantity: say quantity_max as well"
         return Rejection(400, Code.INVALID_REQUEST, detail, "quantity_window_seconds")
     return None
+
+
+def check_offering(variant: OwnedVariant | None, seller_id: UUID) -> Rejection | None:
+    """Whether a seller may begin to offer a variant: of its own product until that is archived, else what is shown."""
+    if variant is not None and (variant.is_shown or _is_prepared_by(variant, seller_id)):
+        return None
+    return Rejection(404, Code.NOT_FOUND, "there is no such variant to offer")
+
+
+def _is_prepared_by(variant: OwnedVariant, seller_id: UUID) -> bool:
+    return variant.seller_id == seller_id and variant.product_status != "archived"
 
 
 def decide(

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from domain.catalog.model import NewOffer, NewSeller, Offer, OfferKey
-from domain.catalog.offer_sql import apply_offers
+from domain.catalog.offer_sql import SELLABLE, apply_offers
 from domain.catalog.offers import OfferTerms, WantedOffer, decide
 from domain.catalog.variant_sql import insert_variants
 from domain.catalog.variants import Variant
@@ -18,11 +18,9 @@ from domain.journal.model import Event
 from domain.journal.sql import insert_events
 from domain.money import Money
 
-LOAD_OFFERS = """
+LOAD_OFFERS = f"""
 SELECT t.variant_id, t.seller_id, o.sku, p.title, p.category, v.attributes, o.price_minor, o.currency,
-       o.active AND v.active AND p.status = 'active' AND s.status = 'approved'
-           AND (o.valid_from IS NULL OR o.valid_from <= now())
-           AND (o.valid_until IS NULL OR o.valid_until > now()) AS sellable,
+       {SELLABLE} AS sellable,
        coalesce(k.on_hand + k.backorder_limit - k.reserved, 0) AS available
 FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
 JOIN offers o ON o.variant_id = t.variant_id AND o.seller_id = t.seller_id

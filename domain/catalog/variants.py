@@ -38,6 +38,19 @@ class Variant(Struct, frozen=True):
     version: int = 1
 
 
+class OwnedVariant(Struct, frozen=True):
+    """A variant, whose product it is of, and in what state that product is."""
+
+    variant: Variant
+    seller_id: UUID
+    product_status: str
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether anybody may see it, and every approved seller may offer it."""
+        return self.variant.active and self.product_status == "active"
+
+
 class VariantChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What of a variant is to be another one (RFC 7396): what isn't named stays, null takes away."""
 

@@ -29,6 +29,11 @@ ROUTES = {
     "GET /attributes/{attribute_id}": {200, 401, 403, 404, 503},
     "PUT /attributes/{attribute_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
     "DELETE /attributes/{attribute_id}": {204, 400, 401, 403, 404, 409, 412, 503},
+    "GET /variants/{variant_id}": {200, 401, 403, 404, 503},
+    "PATCH /variants/{variant_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
+    "GET /variants/{variant_id}/offers": {200, 400, 401, 403, 404, 503},
+    "PUT /offers/{variant_id}/{seller_id}": {200, 201, 400, 401, 403, 404, 409, 412, 413, 415, 503},
+    "DELETE /offers/{variant_id}/{seller_id}": {204, 400, 401, 403, 404, 412, 503},
     "GET /jobs": {200, 400, 401, 403, 503},
     "GET /jobs/{job_id}": {200, 401, 404, 410, 503},
     "GET /jobs/{job_id}/events": {200, 401, 404, 410, 503},
@@ -71,6 +76,8 @@ ROUTES = {
 """The routes of api.md that are built; a later area adds its own."""
 
 OPEN = {
+    "GET /variants/{variant_id}",
+    "GET /variants/{variant_id}/offers",
     "POST /auth/register",
     "POST /auth/verify-email",
     "POST /auth/password/forgot",

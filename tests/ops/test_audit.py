@@ -9,7 +9,7 @@ import pytest
 
 from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
-from tests.ops import broken_taxonomy
+from tests.ops import broken_offers, broken_taxonomy
 from tests.ops.breaking import Corrupt, Ways
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.trade import Trade
@@ -245,13 +245,6 @@ async def a_cancelled_line_keeps_its_units(conn, trade):
     await _add_stock(conn, trade, "reserved", 1, offer=0)
 
 
-@breaks("offers_match_events")
-async def a_price_changes_unsaid(conn, trade):
-    await conn.execute(
-        "UPDATE offers SET price_minor = price_minor + 1 WHERE variant_id = $1", trade.offers[1].variant_id
-    )
-
-
 class _Undone:
     """A connection in a transaction that is never committed, so that all tests break the same database."""
 
@@ -293,7 +286,7 @@ async def _audit(url: str) -> Audit:
         await conn.close()
 
 
-_CASES = [*_WAYS.cases, *broken_taxonomy.WAYS.cases]
+_CASES = [*_WAYS.cases, *broken_taxonomy.WAYS.cases, *broken_offers.WAYS.cases]
 
 
 def test_what_trade_does_violates_nothing(traded_once):

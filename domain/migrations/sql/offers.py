@@ -27,6 +27,20 @@ ALTER TABLE offers
 """
 
 
+# What is there already gets the events it would have had, so that events tell what the tables say.
+EVENTS = """
+INSERT INTO events (stream, version, type, data, actor)
+SELECT id, 1, 'variant.created', to_jsonb(v) - '{id,version,created_at}'::text[], '00000000-0000-0000-0000-000000000000'
+FROM variants v
+ON CONFLICT DO NOTHING;
+UPDATE offers SET version = version + 1;
+INSERT INTO events (stream, version, type, data, actor)
+SELECT md5(uuid_send(variant_id) || uuid_send(seller_id))::uuid, version, 'offer.changed',
+       to_jsonb(o) - '{version,created_at}'::text[], '00000000-0000-0000-0000-000000000000'
+FROM offers o;
+"""
+
+
 def statements() -> list[str]:
     """Return the statements in the order they run."""
-    return [VARIANTS, OFFERS]
+    return [VARIANTS, OFFERS, EVENTS]

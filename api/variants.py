@@ -1,0 +1,83 @@
+"""Variants: what of a product can be bought, made from its attributes, shown, activated and described."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, Router, get, patch
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+
+from api.access import allow, anyone, authorise, visitor
+from api.acting import editor_of, viewer_of
+from api.answers import answer, expected, transaction
+from api.context import edge_of
+from api.decode import body_of
+from api.openapi import PROBLEMS, request_body
+from api.problems import ProblemError, refuse
+from api.submission import correlation_of
+from domain.accounts.model import Role, Scope
+from domain.catalog.variant_reads import load_variants
+from domain.catalog.variant_sql import lock_products_of, update_variants
+from domain.catalog.variants import Variant, VariantChange, change
+from domain.journal.changes_sql import note_changes
+from domain.rejections import Code, Rejection
+
+
+@get(
+    "/variants/{variant_id:uuid}",
+    operation_id="get_variant",
+    opt=anyone(Scope.CATALOG_READ),
+    summary="Look up a variant",
+    responses={200: ResponseSpec(Variant, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
+)
+async def get_variant(request: Request[Any, Any, Any], variant_id: FromPath[UUID]) -> Response[bytes]:
+    """Show an active variant of an active product; any, to the product's seller and to admins."""
+    edge = edge_of(request.app.state)
+    principal = await visitor(request)
+    async with edge.pool.acquire(timeout=2) as conn:
+        owned = (await load_variants(conn, [variant_id])).get(variant_id)
+        if owned is None:
+            raise _not_found()
+        if not owned.is_shown and not (await viewer_of(conn, principal)).is_of(owned.seller_id):
+            raise _not_found()
+    return answer(owned.variant, version=owned.variant.version)
+
+
+@patch(
+    "/variants/{variant_id:uuid}",
+    operation_id="change_variant",
+    summary="Activate or deactivate a variant, set its barcode and weight",
+    opt=allow(Role.SELLER, scope=Scope.CATALOG_WRITE) | request_body(VariantChange, required=True),
+    responses={
+        200: ResponseSpec(Variant, generate_examples=False),
+        **PROBLEMS(400, 401, 403, 404, 409, 412, 413, 415, 503),
+    },
+)
+async def change_variant(request: Request[Any, Any, Any], variant_id: FromPath[UUID]) -> Response[bytes]:
+    """Change what is named and leave the rest; null takes a barcode or a weight away."""
+    edge = edge_of(request.app.state)
+    principal = await authorise(request)
+    wish = await body_of(request, VariantChange)
+    seen = expected(request)
+    async with transaction(edge) as conn:
+        editor = await editor_of(conn, principal)
+        await lock_products_of(conn, [variant_id])
+        owned = (await load_variants(conn, [variant_id])).get(variant_id)
+        if owned is None or not editor.is_of(owned.seller_id):
+            raise _not_found()
+        before = owned.variant
+        seen.check(before.version)
+        after = change(before, wish)
+        if isinstance(after, Rejection):
+            raise ProblemError(after)
+        if after is not before:
+            await update_variants(conn, [after], actor=principal.id, correlation=correlation_of(request))
+            await note_changes(conn, [after.product_id])
+    return answer(after, version=after.version)
+
+
+def _not_found() -> ProblemError:
+    return refuse(404, Code.NOT_FOUND, "there is no such variant")
+
+
+router = Router(path="/", route_handlers=[get_variant, change_variant], tags=["variants"])

@@ -27,6 +27,8 @@ from api import (
     operation,
     orders,
     profile,
+    seller_review,
+    sellers,
     sessions,
     variants,
 )
@@ -55,6 +57,8 @@ ROUTERS = (
     api_keys.router,
     categories.router,
     attributes.router,
+    sellers.router,
+    seller_review.router,
     keys.router,
     operation.router,
 )

@@ -16,6 +16,7 @@ from api.known_keys import KnownKeys
 from api.waiters import Waiters
 from infra import postgres, telemetry
 from infra.broker import Doorbell
+from infra.encryption import Sealer
 from infra.passwords import Passwords
 from infra.security import Tokens
 from infra.settings import Settings
@@ -44,6 +45,7 @@ class Edge:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.limits = settings.limits()
+        self.sealer = Sealer(settings.encryption_secrets())
         self.tokens = Tokens(settings.secret_key, settings.signing_keys_file)
         self.doorbell = Doorbell(settings.redis_url)
         self.passwords = Passwords()

@@ -53,6 +53,7 @@ class Code(StrEnum):
     MAIL_REFUSED = "mail_refused"
     TOO_MANY_VARIANTS = "too_many_variants"
     DUPLICATE_SKU = "duplicate_sku"
+    SELLER_STATE = "seller_state"
     JOB_STATE = "job_state"
     JOB_FAILED = "job_failed"
 
@@ -70,6 +71,7 @@ _TITLES = {
     Code.DUPLICATE_SKU: "The SKU is taken",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
+    Code.SELLER_STATE: "The seller's state doesn't allow this",
     Code.JOB_STATE: "The job's state doesn't allow this",
 }
 

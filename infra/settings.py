@@ -38,6 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     database_url: Annotated[str, Meta(pattern="^postgres(ql)?://", max_length=2_000)]
     redis_url: Annotated[str, Meta(pattern="^(rediss?|unix)://", max_length=2_000)]
     secret_key: Annotated[str, Meta(min_length=SECRET_BYTES_MIN, max_length=1_000)]
+    encryption_keys: Annotated[str, Meta(max_length=4_000)] = ""
     signing_keys_file: Annotated[str, Meta(max_length=4_096)] = ""
     lanes: Annotated[str, Meta(max_length=200)] = "orders,stock,pricing,io,sweeps"
     sentry_dsn: Annotated[str, Meta(max_length=2_000)] = ""
@@ -108,6 +109,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             reset_link_seconds=self.reset_link_seconds,
         )
 
+    def encryption_secrets(self) -> tuple[str, ...]:
+        """What keys of encryption are made of: ``ENCRYPTION_KEYS``, then ``SECRET_KEY``; raises SettingError."""
+        given = tuple(key.strip() for key in self.encryption_keys.split(",")) if self.encryption_keys else ()
+        if any(len(key) < SECRET_BYTES_MIN for key in given):
+            raise SettingError(f"ENCRYPTION_KEYS: each key has at least {SECRET_BYTES_MIN} characters")
+        return (*given, self.secret_key)
+
     def worker_lanes(self) -> tuple[Lane, ...]:
         """The lanes this worker serves, from ``LANES``; raises SettingError on an unknown or empty list."""
         names = [name.strip() for name in self.lanes.split(",") if name.strip()]
@@ -155,7 +163,14 @@ def read(environment: Mapping[str, str]) -> Settings:
         if value:
             _convert_one(field.encode_name, field.type, value)
     settings = msgspec.convert(given, Settings, strict=False)
-    for check in (settings.worker_lanes, settings.relay, settings.sender, settings.link_base):
+    checks = (
+        settings.worker_lanes,
+        settings.encryption_secrets,
+        settings.relay,
+        settings.sender,
+        settings.link_base,
+    )
+    for check in checks:
         check()
     if settings.page_size > settings.page_size_max:
         raise SettingError("PAGE_SIZE is larger than PAGE_SIZE_MAX")

@@ -10,6 +10,14 @@ import pytest
 
 from domain.accounts.address_model import AddressOf
 from domain.accounts.key_model import KeyCreated, KeyReplaced
+from domain.accounts.seller_model import (
+    MemberAdded,
+    MemberRemoved,
+    SellerApplied,
+    SellerChanged,
+    SellerNamed,
+    SellerTurnedDown,
+)
 from domain.catalog.model import NewSeller, PriceChange
 from domain.catalog.offer_sql import apply_offers, change_prices, load_states
 from domain.catalog.offers import OfferTerms, WantedOffer, decide, end
@@ -120,6 +128,14 @@ def test_the_fields_of_the_events_of_accounts_are_listed():
         "address.added": AddressOf,
         "address.changed": AddressOf,
         "address.removed": AddressOf,
+        "seller.applied": SellerApplied,
+        "seller.approved": SellerNamed,
+        "seller.rejected": SellerTurnedDown,
+        "seller.suspended": SellerTurnedDown,
+        "seller.reinstated": SellerNamed,
+        "seller.changed": SellerChanged,
+        "seller.member_added": MemberAdded,
+        "seller.member_removed": MemberRemoved,
     }
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind

@@ -44,6 +44,8 @@ BAD = {
     "no lane": ("LANES", " , "),
     "a page beyond the largest": ("PAGE_SIZE", "201"),
     "a key beyond the longest life": ("API_KEY_DAYS", "367"),
+    "a short key of encryption": ("ENCRYPTION_KEYS", f"{'k' * 32},short-secret"),
+    "an empty key of encryption": ("ENCRYPTION_KEYS", f"{'k' * 32},"),
     "a hold beyond the longest": ("RESERVATION_SECONDS", "86400"),
 }
 

@@ -17,7 +17,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain import ids
-from domain.catalog import audit_sql
+from domain.accounts import audit_sql as accounts
+from domain.catalog import audit_sql as catalog
 from domain.connection import Connection
 
 SAMPLE_MAX = 5
@@ -341,8 +342,9 @@ INVARIANTS: Mapping[str, str] = {
     "order_version_is_last_event": _ORDER_VERSION_IS_LAST_EVENT,
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
-    **audit_sql.TAXONOMY,
-    **audit_sql.OFFERS,
+    **accounts.SELLERS,
+    **catalog.TAXONOMY,
+    **catalog.OFFERS,
 }
 """Statements by name; each returns one row ``key`` (text) per violation."""
 

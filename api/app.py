@@ -32,6 +32,7 @@ from api import (
     sessions,
     variants,
 )
+from api.access import anyone
 from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
 from api.openapi import describe
@@ -102,16 +103,20 @@ def correlate(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-@get("/schema", include_in_schema=False)
+@get("/schema", opt=anyone(), include_in_schema=False)
 async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The OpenAPI description."""
     return Response(_description(request.app), media_type="application/json")
 
 
-@get("/docs", include_in_schema=False)
+@get("/docs", opt=anyone(), include_in_schema=False)
 async def docs(request: Request[Any, Any, Any]) -> Response[str]:
     """The description as a page."""
     return Response(render(_description(request.app)), media_type="text/html")
+
+
+HANDLERS = (*ROUTERS, schema, docs)
+"""All that is served."""
 
 
 def _description(app: Litestar) -> bytes:
@@ -173,7 +178,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
 def create(settings: Settings) -> Litestar:
     """Build the app."""
     return Litestar(
-        route_handlers=[*ROUTERS, schema, docs],
+        route_handlers=HANDLERS,
         lifespan=[lifespan],
         state=State({"edge": Edge(settings)}),
         exception_handlers={

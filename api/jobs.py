@@ -57,7 +57,7 @@ async def _job_of(edge: Edge, conn: Any, principal: Principal, job_id: UUID) -> 
     operation_id="get_job",
     opt=allow(*Role, scope=Scope.JOBS_READ),
     summary="Look up a job",
-    responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 404, 410, 503)},
+    responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 403, 404, 410, 503)},
 )
 async def get_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Response[bytes]:
     """Show where a job stands, with its result or the problem it ended in."""
@@ -114,7 +114,7 @@ async def list_jobs(
     summary="Follow a job (server-sent events)",
     responses={
         200: ResponseSpec(str, generate_examples=False, media_type="text/event-stream"),
-        **PROBLEMS(401, 404, 410, 503),
+        **PROBLEMS(401, 403, 404, 410, 503),
     },
 )
 async def follow_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Stream:
@@ -160,7 +160,7 @@ async def _follow(edge: Edge, principal: Principal, job: JobState) -> AsyncItera
     operation_id="cancel_job",
     opt=allow(*Role, scope=Scope.JOBS_WRITE),
     summary="Cancel a job that is still queued",
-    responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 404, 409, 410, 503)},
+    responses={200: ResponseSpec(JobView, generate_examples=False), **PROBLEMS(401, 403, 404, 409, 410, 503)},
 )
 async def cancel_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Response[bytes]:
     """Take a queued or parked command back; one that runs or has ended answers 409."""

@@ -12,10 +12,12 @@ import asyncpg
 import httpx
 
 from domain.accounts.model import Role
-from domain.catalog.model import NewOffer
+from domain.catalog.model import NewOffer, NewSeller
+from domain.journal.model import SYSTEM
+from ops.catalog import write_catalog
 from ops.stack import EmbeddedStack
 from tests import databases
-from tests.builders import token, write_account, write_member, write_offers
+from tests.builders import offer, token, write_account, write_member, write_offers
 from tests.system import System, eventually
 
 JOURNAL = ("commands", "pending", "outcomes", "parked", "idempotency", "orders", "reservations", "movements", "events")
@@ -70,6 +72,12 @@ class Shop:
     def offers(self, **kwargs: Any) -> list[NewOffer]:
         """Write offers with stock; see :func:`tests.builders.write_offers`."""
         return self._runner.run(write_offers(self._conn, **kwargs))
+
+    def offer_of(self, seller_id: UUID) -> NewOffer:
+        """Write an active product of a seller that is there, with its offer."""
+        made = offer(NewSeller(seller_id, "A seller"))
+        self._runner.run(write_catalog(self._conn, [], [made], actor=SYSTEM, reason="test"))
+        return made
 
     def account(self, *roles: Role, **kwargs: Any) -> UUID:
         """Write an account; see :func:`tests.builders.write_account`."""

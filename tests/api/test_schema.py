@@ -8,6 +8,7 @@ import pytest
 
 from domain.rejections import Code
 from tests.api.shop import Shop
+from tests.docs.access_page import documented
 
 ROUTES = {
     "POST /orders": {200, 202, 400, 401, 403, 409, 413, 415, 422, 500, 503},
@@ -35,9 +36,9 @@ ROUTES = {
     "PUT /offers/{variant_id}/{seller_id}": {200, 201, 400, 401, 403, 404, 409, 412, 413, 415, 503},
     "DELETE /offers/{variant_id}/{seller_id}": {204, 400, 401, 403, 404, 412, 503},
     "GET /jobs": {200, 400, 401, 403, 503},
-    "GET /jobs/{job_id}": {200, 401, 404, 410, 503},
-    "GET /jobs/{job_id}/events": {200, 401, 404, 410, 503},
-    "POST /jobs/{job_id}/cancel": {200, 401, 404, 409, 410, 503},
+    "GET /jobs/{job_id}": {200, 401, 403, 404, 410, 503},
+    "GET /jobs/{job_id}/events": {200, 401, 403, 404, 410, 503},
+    "POST /jobs/{job_id}/cancel": {200, 401, 403, 404, 409, 410, 503},
     "POST /jobs/{job_id}/retry": {202, 401, 403, 404, 409, 410, 503},
     "POST /sweeps/{job}": {200, 202, 400, 401, 403, 404, 409, 422, 500, 503},
     "GET /lanes": {200, 401, 403, 503},
@@ -126,6 +127,13 @@ def test_it_lists_exactly_the_routes_that_are_built(document: dict[str, Any]):
 def test_each_route_declares_its_statuses(document: dict[str, Any]):
     declared = {name: {int(s) for s in o["responses"]} for name, o in operations(document).items()}
     assert declared == ROUTES
+
+
+def test_who_looks_at_tokens_says_how_it_refuses_them(document: dict[str, Any]):
+    found = operations(document)
+    silent = {row.route for row in documented() if row.looks and row.route in found}
+    silent = {route for route in silent if not {"401", "403"} <= set(found[route]["responses"])}
+    assert silent == set()
 
 
 def test_it_is_openapi_3_1(document: dict[str, Any]):

@@ -1,0 +1,254 @@
+"""What the paths of routes name, made for whoever is to own it, and bodies to send there.
+
+Every route has an entry in ``ENTRIES``: without one, its line of ``docs/access.md`` can't be tested.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.accounts.model import Position, Role
+from domain.catalog.model import NewOffer
+from infra.clock import new_id
+from tests.api import people, tree
+from tests.api.principals import NEW_SELLER, Persona
+from tests.api.shop import Shop, bearer, order, wait
+
+Named = dict[str, str]
+"""What stands in a path, by the names of its parameters."""
+NEW_SESSION = "INSERT INTO sessions (id, account_id, expires_at) VALUES ($1, $2, now() + interval '1 hour')"
+NEW_REFRESH = "INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, now() + interval '1 hour')"
+HIDE_VARIANT = "UPDATE variants SET active = false WHERE id = $1"
+QUIET_LANE = "pricing"
+"""A lane in which nothing waits while these tests run."""
+_numbers = itertools.count(1)
+
+
+Make = Callable[["Things", Persona], Named]
+
+
+class Things:
+    """Makes things in a shop. What a test may use up is made anew; orders, which none uses up, once for each owner."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.email = people.register(shop)
+        (self.on_sale,) = shop.offers(units=100_000)
+        self._orders: dict[UUID, str] = {}
+        self._some: dict[tuple[Make, Persona], Named] = {}
+
+    def some(self, make: Make, owner: Persona) -> Named:
+        """A thing that is asked for and never used: the same one each time."""
+        if (make, owner) not in self._some:
+            self._some[make, owner] = make(self, owner)
+        return self._some[make, owner]
+
+    def order(self, owner: Persona) -> Named:
+        return {"order_id": self._order(owner)}
+
+    def job(self, owner: Persona) -> Named:
+        """A job that has ended, so that whoever follows it is answered at once."""
+        return {"job_id": self._order(owner)}
+
+    def fresh_order(self, owner: Persona) -> Named:
+        """One that stands on the first page of a list."""
+        self._orders.pop(owner.id, None)
+        return self.order(owner)
+
+    def _order(self, owner: Persona) -> str:
+        if owner.id not in self._orders:
+            who = bearer(Role.BUYER, subject=owner.id)
+            answer = self.shop.http.post("/orders", json=order(self.on_sale), headers=who | wait())
+            assert answer.status_code == 200, answer.text
+            self._orders[owner.id] = answer.json()["id"]
+        return self._orders[owner.id]
+
+    def address(self, owner: Persona) -> Named:
+        return {"address_id": self._post("/addresses", ADDRESS, owner)}
+
+    def api_key(self, owner: Persona) -> Named:
+        return {"key_id": self._post("/api-keys", {"name": "a test", "scopes": ["jobs:read"]}, owner)}
+
+    def _post(self, path: str, body: Any, owner: Persona) -> str:
+        answer = self.shop.http.post(path, json=body, headers=bearer(subject=owner.id))
+        assert answer.status_code == 201, answer.text
+        made: str = answer.json()["id"]
+        return made
+
+    def session(self, owner: Persona) -> Named:
+        session = new_id()
+        self.shop.execute(NEW_SESSION, session, owner.id)
+        return {"session_id": str(session)}
+
+    def account(self, _: Persona) -> Named:
+        return {"account_id": str(self.shop.account())}
+
+    def seller(self, _: Persona) -> Named:
+        seller = new_id()
+        self.shop.execute(NEW_SELLER, seller)
+        return {"seller_id": str(seller)}
+
+    def member(self, owner: Persona) -> Named:
+        assert owner.seller_id is not None
+        return {"account_id": str(self.shop.member(owner.seller_id, Position.STAFF))}
+
+    def category(self, _: Persona) -> Named:
+        return {"category_id": tree.category(self.shop)["id"]}
+
+    def attribute(self, _: Persona) -> Named:
+        return {"attribute_id": tree.attribute(self.shop)["id"]}
+
+    def assignment(self, _: Persona) -> Named:
+        asking = tree.category(self.shop)
+        return {"category_id": asking["id"], "attribute_id": tree.attribute(self.shop, asking)["id"]}
+
+    def offer(self, owner: Persona) -> Named:
+        made = self._offered(owner)
+        return {"variant_id": str(made.variant_id), "seller_id": str(made.seller_id)}
+
+    def variant(self, owner: Persona) -> Named:
+        return {"variant_id": str(self._offered(owner).variant_id)}
+
+    def hidden_variant(self, owner: Persona) -> Named:
+        named = self.variant(owner)
+        self.shop.execute(HIDE_VARIANT, named["variant_id"])
+        return named
+
+    def _offered(self, owner: Persona) -> NewOffer:
+        assert owner.seller_id is not None
+        return self.shop.offer_of(owner.seller_id)
+
+    def lane(self, _: Persona) -> Named:
+        return {"lane": QUIET_LANE}
+
+    def sweep(self, _: Persona) -> Named:
+        return {"job": "expire_reservations"}
+
+    def refresh_token(self) -> str:
+        """The current refresh token of a session of its own."""
+        token, session = f"token {next(_numbers)}", new_id()
+        self.shop.execute(NEW_SESSION, session, self.shop.account())
+        self.shop.execute(NEW_REFRESH, hashlib.sha256(token.encode()).digest(), session)
+        return token
+
+
+ADDRESS = {"name": "A", "line1": "B", "city": "C", "country": "DE"}
+WEAK, NO_LINK = "short", "no link of ours"
+
+
+def _order(things: Things) -> Any:
+    return order(things.on_sale) | {"email": things.email}
+
+
+def _category(_: Things) -> Any:
+    return {"name": tree.a_name()}
+
+
+def _attribute(_: Things) -> Any:
+    return {"code": tree.a_code(), "name": "An attribute", "kind": "text"}
+
+
+def _offer_terms(_: Things) -> Any:
+    return {"sku": new_id().hex, "price": {"amount": 1500, "currency": "USD"}}
+
+
+def _credentials(things: Things) -> Any:
+    return {"email": things.email, "password": people.PASSWORD}
+
+
+def _refresh_token(things: Things) -> Any:
+    return {"refresh_token": things.refresh_token()}
+
+
+class Entry(Struct, frozen=True):
+    """How a route is tested: what its path names, the same but hidden from others, and a body that it takes.
+
+    ``thing`` is also what a route without parameters lists.
+    """
+
+    thing: Make | None = None
+    body: Callable[[Things], Any] | Any = None
+    hidden: Make | None = None
+
+
+# What would end who asks, or make something else of them, gets a body that fails by its content.
+ENTRIES = {
+    "POST /orders": Entry(body=_order),
+    "GET /orders": Entry(Things.fresh_order),
+    "GET /orders/{order_id}": Entry(Things.order),
+    "GET /orders/{order_id}/timeline": Entry(Things.order),
+    "POST /orders/{order_id}/cancel": Entry(Things.order),
+    "GET /jobs": Entry(Things.fresh_order),
+    "GET /jobs/{job_id}": Entry(Things.job),
+    "GET /jobs/{job_id}/events": Entry(Things.job),
+    "POST /jobs/{job_id}/cancel": Entry(Things.job),
+    "POST /jobs/{job_id}/retry": Entry(Things.job),
+    "GET /categories": Entry(),
+    "POST /categories": Entry(body=_category),
+    "GET /categories/{category_id}": Entry(Things.category),
+    "PUT /categories/{category_id}": Entry(Things.category, _category),
+    "DELETE /categories/{category_id}": Entry(Things.category),
+    "GET /categories/{category_id}/schema": Entry(Things.category),
+    "POST /categories/{category_id}/move": Entry(Things.category, {"parent_id": None}),
+    "PUT /categories/{category_id}/attributes/{attribute_id}": Entry(Things.assignment, {"position": 1}),
+    "DELETE /categories/{category_id}/attributes/{attribute_id}": Entry(Things.assignment),
+    "GET /attributes": Entry(),
+    "POST /attributes": Entry(body=_attribute),
+    "GET /attributes/{attribute_id}": Entry(Things.attribute),
+    "PUT /attributes/{attribute_id}": Entry(Things.attribute, _attribute),
+    "DELETE /attributes/{attribute_id}": Entry(Things.attribute),
+    "GET /variants/{variant_id}": Entry(Things.variant, hidden=Things.hidden_variant),
+    "PATCH /variants/{variant_id}": Entry(Things.variant, {"weight_grams": 100}),
+    "GET /variants/{variant_id}/offers": Entry(Things.variant, hidden=Things.hidden_variant),
+    "PUT /offers/{variant_id}/{seller_id}": Entry(Things.offer, _offer_terms),
+    "DELETE /offers/{variant_id}/{seller_id}": Entry(Things.offer),
+    "POST /auth/register": Entry(body={"email": "a@example.com", "password": WEAK}),
+    "POST /auth/verify-email": Entry(body={"token": NO_LINK}),
+    "POST /auth/password/forgot": Entry(body={"email": "nobody@example.com"}),
+    "POST /auth/password/reset": Entry(body={"token": NO_LINK, "password": people.PASSWORD}),
+    "POST /auth/login": Entry(body=_credentials),
+    "POST /auth/refresh": Entry(body=_refresh_token),
+    "POST /auth/logout": Entry(body=_refresh_token),
+    "POST /auth/guest": Entry(),
+    "GET /auth/profile": Entry(),
+    "PATCH /auth/profile": Entry(body={"name": "Somebody"}),
+    "POST /auth/password/change": Entry(body={"current_password": people.PASSWORD, "new_password": WEAK}),
+    "GET /auth/sessions": Entry(Things.session),
+    "DELETE /auth/sessions/{session_id}": Entry(Things.session),
+    "GET /addresses": Entry(Things.address),
+    "POST /addresses": Entry(body=ADDRESS),
+    "PUT /addresses/{address_id}": Entry(Things.address, ADDRESS),
+    "DELETE /addresses/{address_id}": Entry(Things.address),
+    "GET /api-keys": Entry(Things.api_key),
+    "POST /api-keys": Entry(body={"name": "a test", "scopes": ["jobs:read"]}),
+    "POST /api-keys/{key_id}/rotate": Entry(Things.api_key),
+    "DELETE /api-keys/{key_id}": Entry(Things.api_key),
+    "GET /accounts": Entry(),
+    "POST /accounts/{account_id}/suspend": Entry(Things.account, {"reason": "as a test"}),
+    "POST /accounts/{account_id}/reactivate": Entry(Things.account),
+    "PUT /accounts/{account_id}/roles": Entry(Things.account, {"roles": ["BUYER"]}),
+    "POST /sellers/apply": Entry(body={"name": ""}),
+    "GET /sellers/me": Entry(),
+    "PATCH /sellers/me": Entry(body={"description": "As before"}),
+    "POST /sellers/me/members": Entry(body={"email": "nobody@example.com", "position": "staff"}),
+    "DELETE /sellers/me/members/{account_id}": Entry(Things.member),
+    "GET /sellers": Entry(),
+    "POST /sellers/{seller_id}/approve": Entry(Things.seller),
+    "POST /sellers/{seller_id}/reject": Entry(Things.seller, {"reason": "as a test"}),
+    "POST /sellers/{seller_id}/suspend": Entry(Things.seller, {"reason": "as a test"}),
+    "POST /sellers/{seller_id}/reinstate": Entry(Things.seller),
+    "GET /lanes": Entry(),
+    "POST /lanes/{lane}/pause": Entry(Things.lane),
+    "POST /lanes/{lane}/resume": Entry(Things.lane),
+    "POST /sweeps/{job}": Entry(Things.sweep),
+    "GET /health/live": Entry(),
+    "GET /health/ready": Entry(),
+    "GET /health/dependencies": Entry(),
+    "GET /.well-known/jwks.json": Entry(),
+    "GET /schema": Entry(),
+    "GET /docs": Entry(),
+}

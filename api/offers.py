@@ -19,6 +19,7 @@ from api.problems import ProblemError, refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope, SellerStatus
 from domain.accounts.reads import load_seller_status
+from domain.catalog.listing_sql import refresh_listings
 from domain.catalog.offer_reads import OfferPlace, OfferView, list_offers, load_offer_views, place_of
 from domain.catalog.offer_sql import SKU_UNIQUE, apply_offers, load_states
 from domain.catalog.offers import OfferPlan, OfferTerms, WantedOffer, check_offering, check_terms, decide, end
@@ -26,7 +27,6 @@ from domain.catalog.variant_reads import load_variants
 from domain.catalog.variant_sql import lock_products_of
 from domain.catalog.variants import OwnedVariant
 from domain.inventory.sql import open_stock
-from domain.journal.changes_sql import note_changes
 from domain.rejections import Code
 from infra.postgres import violated
 
@@ -161,7 +161,7 @@ async def _write(conn: Any, plan: OfferPlan, variant: OwnedVariant | None) -> No
         return
     await apply_offers(conn, plan)
     await open_stock(conn, [offer.key for offer in plan.new])
-    await note_changes(conn, [variant.variant.product_id])
+    await refresh_listings(conn, [variant.variant.product_id])
 
 
 def _not_found() -> ProblemError:

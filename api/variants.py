@@ -16,10 +16,10 @@ from api.openapi import PROBLEMS, request_body
 from api.problems import ProblemError, refuse
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
+from domain.catalog.listing_sql import refresh_listings
 from domain.catalog.variant_reads import load_variants
 from domain.catalog.variant_sql import lock_products_of, update_variants
 from domain.catalog.variants import Variant, VariantChange, change
-from domain.journal.changes_sql import note_changes
 from domain.rejections import Code, Rejection
 
 
@@ -72,7 +72,7 @@ async def change_variant(request: Request[Any, Any, Any], variant_id: FromPath[U
             raise ProblemError(after)
         if after is not before:
             await update_variants(conn, [after], actor=principal.id, correlation=correlation_of(request))
-            await note_changes(conn, [after.product_id])
+            await refresh_listings(conn, [after.product_id])
     return answer(after, version=after.version)
 
 

@@ -20,8 +20,12 @@ from domain.catalog.tables import (
     CatalogChanges,
     Categories,
     CategoryAttributes,
+    ListingPrices,
+    Listings,
     Offers,
     Products,
+    ProductSlugs,
+    Relistings,
     Variants,
 )
 from domain.inventory.tables import Movements, Reservations, Stock
@@ -61,6 +65,10 @@ TABLES = [
     Attributes,
     CategoryAttributes,
     Products,
+    ProductSlugs,
+    Listings,
+    ListingPrices,
+    Relistings,
     Variants,
     Offers,
     CatalogChanges,

@@ -54,6 +54,7 @@ class Code(StrEnum):
     TOO_MANY_VARIANTS = "too_many_variants"
     DUPLICATE_SKU = "duplicate_sku"
     SELLER_STATE = "seller_state"
+    PRODUCT_STATE = "product_state"
     JOB_STATE = "job_state"
     JOB_FAILED = "job_failed"
 
@@ -72,6 +73,7 @@ _TITLES = {
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.SELLER_STATE: "The seller's state doesn't allow this",
+    Code.PRODUCT_STATE: "The product's state doesn't allow this",
     Code.JOB_STATE: "The job's state doesn't allow this",
 }
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from domain.catalog.listing_sql import STANDS, refresh_listings
 from domain.catalog.model import OfferKey, PriceChange
 from domain.catalog.offers import OfferPlan, OfferState, OfferTerms, WantedOffer, decide
 from domain.catalog.variant_sql import lock_products_of
@@ -29,10 +30,7 @@ _TERMS = (
     ("quantity_window_seconds", "integer"),
 )
 # Whether an offer may be ordered now. Of offers o, variants v, products p and sellers s.
-SELLABLE = """(
-    o.active AND v.active AND p.status = 'active' AND s.status = 'approved'
-    AND (o.valid_from IS NULL OR o.valid_from <= now()) AND (o.valid_until IS NULL OR o.valid_until > now())
-)"""
+SELLABLE = f"(p.status = 'active' AND {STANDS})"
 
 COLUMNS = (("variant_id", "uuid"), ("seller_id", "uuid"), *_TERMS)
 
@@ -102,12 +100,13 @@ async def change_prices(conn: Connection, changes: Sequence[PriceChange], *, act
 
     Run it in a transaction.
     """
-    await lock_products_of(conn, [change.variant_id for change in changes])
+    products = await lock_products_of(conn, [change.variant_id for change in changes])
     keys = [(change.variant_id, change.seller_id) for change in changes]
     states = await load_states(conn, keys)
     wanted = [_at_price(change, states[key]) for change, key in zip(changes, keys, strict=True) if key in states]
     plan = decide(wanted, states, actor=actor, correlation=correlation)
     await apply_offers(conn, plan)
+    await refresh_listings(conn, products)
     return len(plan.changed)
 
 

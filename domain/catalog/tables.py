@@ -12,9 +12,56 @@ class Products(Table):
     id = UUID(primary_key=True, default=None)
     seller_id = UUID(default=None)
     title = Text(default=None)
-    category = Text(null=True, default=None)
     status = Text(default=None)
     created_at = Timestamptz()
+    category_id = UUID(null=True, default=None)
+    slug = Text(default=None)
+    description = Text(default="")
+    attributes = JSONB(default="{}")
+    meta_title = Text(default="")
+    meta_description = Text(default="")
+    reason = Text(default="")
+    version = Integer(default=1)
+    updated_at = Timestamptz()
+
+
+class ProductSlugs(Table):
+    """The slugs that products have and had."""
+
+    slug = Text(primary_key=True, default=None)
+    product_id = UUID(default=None)
+
+
+class Listings(Table):
+    """What lists of products filter and sort by."""
+
+    product_id = UUID(primary_key=True, default=None)
+    status = Text(default=None)
+    seller_id = UUID(default=None)
+    category_id = UUID(null=True, default=None)
+    slug = Text(default=None)
+    created_at = Timestamptz(default=None)
+    sellers = Array(base_column=UUID(), default=None)
+    tokens = Array(base_column=Text(), default=None)
+    due_at = Timestamptz(null=True, default=None)
+
+
+class ListingPrices(Table):
+    """The lowest prices of products, keyed (product, currency)."""
+
+    product_id = UUID(primary_key=True, default=None)
+    currency = Text(default=None)
+    price_minor = BigInt(default=None)
+    status = Text(default=None)
+    category_id = UUID(null=True, default=None)
+
+
+class Relistings(Table):
+    """Sellers whose products are to be listed anew."""
+
+    seller_id = UUID(primary_key=True, default=None)
+    after = UUID(default="00000000-0000-0000-0000-000000000000")
+    since = Timestamptz()
 
 
 class Variants(Table):

@@ -16,12 +16,9 @@ from domain.writing import Rows, write
 
 COLUMNS = (("id", "uuid"), ("product_id", "uuid"), ("attributes", "jsonb"))
 
-# Only the number of locks comes back: asyncpg 0.32 writes past the end of a row without columns.
 LOCK_PRODUCTS_OF = """
-SELECT count(*) FROM (
-    SELECT FROM products WHERE id IN (SELECT product_id FROM variants WHERE id = ANY ($1::uuid[]))
-    ORDER BY id FOR NO KEY UPDATE
-) AS locked
+SELECT id FROM products WHERE id IN (SELECT product_id FROM variants WHERE id = ANY ($1::uuid[]))
+ORDER BY id FOR NO KEY UPDATE
 """
 
 UPDATE = """
@@ -32,9 +29,9 @@ WHERE v.id = t.id
 """
 
 
-async def lock_products_of(conn: Connection, variants: Sequence[UUID]) -> None:
-    """Lock the products of variants, in id order."""
-    await conn.execute(LOCK_PRODUCTS_OF, variants)
+async def lock_products_of(conn: Connection, variants: Sequence[UUID]) -> list[UUID]:
+    """Lock the products of variants, in id order; return their ids."""
+    return [row["id"] for row in await conn.fetch(LOCK_PRODUCTS_OF, variants)]
 
 
 async def insert_variants(conn: Connection, variants: Sequence[Variant], *, actor: UUID, correlation: str) -> None:

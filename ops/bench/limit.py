@@ -52,8 +52,8 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT wanted FROM bench_orders WHERE n = which;
     SELECT array_agg((t.ord - 1)::smallint ORDER BY t.ord), array_agg(uuidv7() ORDER BY t.ord),
-           array_agg(o.sku ORDER BY t.ord), array_agg(p.title ORDER BY t.ord), array_agg(p.category ORDER BY t.ord),
-           array_agg(v.attributes ORDER BY t.ord), array_agg(o.price_minor ORDER BY t.ord),
+           array_agg(o.sku ORDER BY t.ord), array_agg(p.title ORDER BY t.ord), array_agg(c.name ORDER BY t.ord),
+           array_agg(p.attributes || v.attributes ORDER BY t.ord), array_agg(o.price_minor ORDER BY t.ord),
            array_agg(o.price_minor * t.quantity ORDER BY t.ord), sum(o.price_minor * t.quantity)
     INTO line_numbers, holds, skus, titles, categories, attributes, prices, amounts, total
     FROM unnest(wanted.variants, wanted.sellers, wanted.quantities) WITH ORDINALITY
@@ -62,6 +62,7 @@ BEGIN
     JOIN variants v ON v.id = t.variant_id AND v.active
     JOIN products p ON p.id = v.product_id AND p.status = 'active'
     JOIN sellers s ON s.id = t.seller_id AND s.status = 'approved'
+    LEFT JOIN categories c ON c.id = p.category_id
     WHERE o.currency = wanted.currency;
     IF cardinality(line_numbers) IS DISTINCT FROM cardinality(wanted.variants) THEN
         RAISE EXCEPTION 'an offer is not for sale';

@@ -21,6 +21,8 @@ from domain.accounts.seller_model import (
 from domain.catalog.model import NewSeller, PriceChange
 from domain.catalog.offer_sql import apply_offers, change_prices, load_states
 from domain.catalog.offers import OfferTerms, WantedOffer, decide, end
+from domain.catalog.product_lifecycle import ProductStatus, Step
+from domain.catalog.product_sql import change_products, lock_products
 from domain.catalog.sql import insert_offers, insert_sellers
 from domain.catalog.taxonomy import (
     AttributeAssigned,
@@ -86,8 +88,15 @@ async def test_the_fields_of_the_catalogs_events_are_listed(conn):
     seller = NewSeller(new_id(), "Seller")
     made = offer(seller)
     await insert_sellers(conn, [seller], actor=SYSTEM)
-    await insert_offers(conn, [made], actor=SYSTEM)
+    await insert_offers(conn, [made], {made.category: None}, actor=SYSTEM)
     await change_prices(conn, [PriceChange(made.variant_id, seller.id, 7)], actor=SYSTEM)
+    product = (await lock_products(conn, [made.product_id]))[made.product_id]
+    for step in Step:
+        after = msgspec.structs.replace(
+            product, reason=f"{step}", status=ProductStatus.DRAFT, version=product.version + 1
+        )
+        await change_products(conn, [(product, after)], step, actor=SYSTEM)
+        product = after
     variant = Variant(made.variant_id, made.product_id, {"colour": "red"}, weight_grams=1, version=2)
     await update_variants(conn, [variant], actor=SYSTEM, correlation="")
     key = (made.variant_id, seller.id)

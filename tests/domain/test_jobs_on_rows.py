@@ -21,6 +21,7 @@ from infra.clock import new_id
 from jobs.cancel_orders import cancel_orders
 from jobs.expire_reservations import expire_reservations
 from jobs.place_orders import place_orders
+from ops.catalog import ensure_categories
 from tests.builders import offer, place
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,9 @@ async def _offers(conn: Any, *, offers: int = 1, units: int = 100, price: int = 
     sellers = [NewSeller(new_id(), f"Seller {n}") for n in range(offers)]
     made = [offer(seller, units=units, price=price) for seller in sellers]
     await insert_sellers(conn, sellers, actor=SYSTEM)
-    await insert_offers(conn, made, actor=SYSTEM)
+    await insert_offers(
+        conn, made, await ensure_categories(conn, {o.category for o in made}, actor=SYSTEM), actor=SYSTEM
+    )
     stocked = [(new_id(), StockKey(o.variant_id, o.seller_id), o.units) for o in made]
     await receive_stock(conn, stocked, actor=SYSTEM, reason="test")
     return made
@@ -143,7 +146,7 @@ async def test_what_was_placed_stays_as_it_was_when_the_catalog_changes(conn):
     (mug,) = await _offers(conn, price=1_450)
     order = await _place(conn, mug)
     await conn.execute(
-        "UPDATE offers SET price_minor = 9, sku = 'other'; UPDATE products SET title = 'Other', category = 'other';"
+        "UPDATE offers SET price_minor = 9, sku = 'other'; UPDATE products SET title = 'Other', category_id = NULL;"
         " UPDATE variants SET attributes = '{}'; UPDATE sellers SET name = 'Other', status = 'suspended'"
     )
     line = await conn.fetchrow("SELECT * FROM order_lines WHERE order_id = $1", order)
@@ -213,5 +216,5 @@ async def test_a_sku_belongs_to_one_offer_of_a_seller(conn):
     (made,) = await _offers(conn)
     twin = msgspec.structs.replace(made, product_id=new_id(), variant_id=new_id())
     with pytest.raises(asyncpg.UniqueViolationError) as caught:
-        await insert_offers(conn, [twin], actor=SYSTEM)
+        await insert_offers(conn, [twin], await ensure_categories(conn, {twin.category}, actor=SYSTEM), actor=SYSTEM)
     assert caught.value.constraint_name == "offers_seller_id_sku_key"

@@ -23,7 +23,10 @@ async def a_category_has_a_version_too_many(conn, _trade):
 
 @breaks("categories_match_events")
 async def a_category_vanishes(conn, _trade):
-    await conn.execute("DELETE FROM categories WHERE id NOT IN (SELECT category_id FROM category_attributes)")
+    await conn.execute(
+        "DELETE FROM categories WHERE id NOT IN (SELECT category_id FROM category_attributes)"
+        " AND id NOT IN (SELECT category_id FROM products WHERE category_id IS NOT NULL)"
+    )
 
 
 @breaks("attributes_match_events")

@@ -11,7 +11,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import offer_rows, taxonomy_rows
+from tests.sql import offer_rows, product_rows, taxonomy_rows
 
 ROWS = 12_000
 
@@ -27,7 +27,7 @@ CREATE TEMP TABLE numbers AS SELECT n, pg_temp.nth(1, n) AS seller, pg_temp.nth(
     pg_temp.nth(3, n % 500) AS buyer, uuidv7(make_interval(secs => -0.001 * ({ROWS} - n))) AS id
     FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO sellers (id, name, status) SELECT seller, 'S', 'approved' FROM numbers;
-INSERT INTO products (id, seller_id, title, status) SELECT variant, seller, 'T', 'active' FROM numbers;
+{product_rows.FILL}
 INSERT INTO variants (id, product_id) SELECT variant, variant FROM numbers;
 INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency)
     SELECT variant, seller, n, 100, 'USD' FROM numbers;
@@ -69,6 +69,7 @@ def statements(sample: Any) -> Arguments:
         **_of_stock(sample),
         **taxonomy_rows.statements(),
         **offer_rows.statements(sample),
+        **product_rows.statements(sample),
     }
 
 

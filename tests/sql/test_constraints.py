@@ -210,6 +210,8 @@ async def test_foreign_keys_stay_inside_an_aggregate(conn: Any):
         ("category_attributes", "categories"),
         ("category_attributes", "attributes"),
         ("products", "sellers"),
+        ("products", "categories"),
+        ("products", "product_slugs"),
         ("variants", "products"),
         ("offers", "variants"),
         ("offers", "sellers"),

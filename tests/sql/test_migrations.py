@@ -10,8 +10,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from domain.catalog.listing_sql import refresh_listings
+from domain.invariants import run_audit
 from domain.journal.partitions import LEAD_DAYS
-from domain.migrations.sql import first
+from domain.migrations.sql import accounts, first, offers, products, taxonomy
 from domain.piccolo_app import TABLES
 from infra.migrate import migrate
 from ops.stack import EmbeddedStack
@@ -100,6 +102,42 @@ async def test_a_crash_in_the_middle_leaves_nothing(empty_url: str, monkeypatch:
         await conn.close()
     assert left == 0
     assert await migrate(empty_url) >= 1, "and the next run makes it good"
+
+
+async def test_products_from_before_get_a_category_a_slug_and_a_listing(empty_url: str):
+    conn = await asyncpg.connect(empty_url)
+    try:
+        async with conn.transaction():
+            for statement in [*first.statements(), *accounts.statements(), *taxonomy.statements()]:
+                await conn.execute(statement)
+        await conn.execute(
+            "INSERT INTO sellers (id, name, status) VALUES (uuidv7(), 'S', 'approved'), (uuidv7(), 'T', 'suspended');"
+            "INSERT INTO products (id, seller_id, title, category, status)"
+            " SELECT uuidv7(), s.id, 'T', c, 'active' FROM sellers s, unnest(ARRAY['Mugs', ' Mugs', '***', NULL]) AS c;"
+            'INSERT INTO variants (id, product_id, attributes) SELECT uuidv7(), id, \'{"size": "S"}\' FROM products;'
+            "INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency)"
+            " SELECT v.id, s.id, v.id::text, 100, 'USD' FROM variants v, sellers s"
+        )
+        async with conn.transaction():
+            for statement in [*products.statements(), *offers.statements()]:
+                await conn.execute(statement)
+        named = await conn.fetch(
+            "SELECT c.name, count(*), count(DISTINCT p.slug) AS slugs FROM products p"
+            " LEFT JOIN categories c ON c.id = p.category_id GROUP BY 1 ORDER BY 1"
+        )
+        assert [tuple(row) for row in named] == [("***", 2, 2), ("Mugs", 4, 4), (None, 2, 2)]
+        before = await _listed(conn)
+        assert len(before[0]) == 8
+        await refresh_listings(conn, [row["id"] for row in await conn.fetch("SELECT id FROM products")])
+        assert await _listed(conn) == before
+        found = await run_audit(conn)
+        assert [check.name for check in found.checks if check.violations] == []
+    finally:
+        await conn.close()
+
+
+async def _listed(conn: Any) -> list[Any]:
+    return [await conn.fetch(f"SELECT * FROM {table} ORDER BY product_id") for table in ("listings", "listing_prices")]
 
 
 async def test_the_days_to_come_have_their_partitions(conn: Any):

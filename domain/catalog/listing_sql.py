@@ -1,0 +1,90 @@
+"""The read model of product lists: what a list filters and sorts by, kept with every change.
+
+Invariant: at every commit a product's listing says what its rows say: its state, category, slug, owner, who offers it,
+its attributes, and its lowest price in each currency among the offers that stand. Whoever changes a product, its
+variants or its offers calls :func:`refresh_listings` at the end of the transaction, under the product's lock: so the
+last of two writers lists what both have written.
+
+Prices change without a writer as well, when an offer's validity begins or ends and when a seller is suspended or
+approved. The sweep ``relist_products`` follows those, so a list may be some seconds late; an order never is.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain.connection import Connection
+from domain.journal.changes_sql import note_changes
+
+TOKEN_LENGTH_MAX = 200
+"""Characters. A longer one is listed by its digest: an index takes no text of any length."""
+
+STANDS = """(
+    o.active AND v.active AND s.status = 'approved'
+    AND (o.valid_from IS NULL OR o.valid_from <= now()) AND (o.valid_until IS NULL OR o.valid_until > now())
+)"""
+"""Whether an offer stands: it is sellable as soon as its product is active. Of offers o, variants v and sellers s."""
+
+# Rows that stay the same are left alone: most changes change little of a listing.
+REFRESH_LISTINGS = f"""
+WITH said AS (
+    SELECT p.id AS product_id, e.key, e.value
+    FROM products p CROSS JOIN LATERAL jsonb_each(p.attributes) AS e
+    WHERE p.id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT v.product_id, e.key, e.value
+    FROM variants v CROSS JOIN LATERAL jsonb_each(v.attributes) AS e
+    WHERE v.product_id = ANY ($1::uuid[]) AND v.active
+), words AS (
+    SELECT said.product_id, concat(said.key, '=', CASE jsonb_typeof(x)
+        WHEN 'number' THEN trim_scale((x #>> '{{}}')::numeric)::text ELSE x #>> '{{}}' END) AS word
+    FROM said CROSS JOIN LATERAL jsonb_array_elements(
+        CASE jsonb_typeof(said.value) WHEN 'array' THEN said.value ELSE jsonb_build_array(said.value) END) AS x
+), tokens AS (
+    SELECT product_id, array_agg(DISTINCT CASE WHEN length(word) <= {TOKEN_LENGTH_MAX} THEN word ELSE md5(word) END
+        ORDER BY CASE WHEN length(word) <= {TOKEN_LENGTH_MAX} THEN word ELSE md5(word) END) AS tokens
+    FROM words GROUP BY product_id
+), offered AS (
+    SELECT v.product_id,
+           array_agg(DISTINCT o.seller_id ORDER BY o.seller_id) FILTER (WHERE {STANDS}) AS sellers,
+           min(CASE WHEN o.valid_from > now() THEN o.valid_from ELSE o.valid_until END)
+               FILTER (WHERE o.active AND (o.valid_from > now() OR o.valid_until > now())) AS due_at
+    FROM variants v JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
+    WHERE v.product_id = ANY ($1::uuid[]) GROUP BY v.product_id
+)
+INSERT INTO listings AS l (product_id, status, seller_id, category_id, slug, created_at, sellers, tokens, due_at)
+SELECT p.id, p.status, p.seller_id, p.category_id, p.slug, p.created_at,
+       ARRAY(SELECT DISTINCT u FROM unnest(p.seller_id || f.sellers) AS u ORDER BY u),
+       coalesce(t.tokens, '{{}}'), f.due_at
+FROM products p LEFT JOIN tokens t ON t.product_id = p.id LEFT JOIN offered f ON f.product_id = p.id
+WHERE p.id = ANY ($1::uuid[])
+ON CONFLICT (product_id) DO UPDATE SET status = excluded.status, category_id = excluded.category_id,
+    slug = excluded.slug, sellers = excluded.sellers, tokens = excluded.tokens, due_at = excluded.due_at
+WHERE (l.status, l.category_id, l.slug, l.sellers, l.tokens, l.due_at) IS DISTINCT FROM
+    (excluded.status, excluded.category_id, excluded.slug, excluded.sellers, excluded.tokens, excluded.due_at)
+"""
+
+REFRESH_PRICES = f"""
+WITH lowest AS (
+    SELECT p.id AS product_id, o.currency, min(o.price_minor) AS price_minor, p.status, p.category_id
+    FROM products p
+    JOIN variants v ON v.product_id = p.id JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
+    WHERE p.id = ANY ($1::uuid[]) AND {STANDS} GROUP BY p.id, o.currency
+), gone AS (
+    DELETE FROM listing_prices g WHERE g.product_id = ANY ($1::uuid[])
+    AND NOT EXISTS (SELECT FROM lowest w WHERE w.product_id = g.product_id AND w.currency = g.currency)
+)
+INSERT INTO listing_prices AS l (product_id, currency, price_minor, status, category_id)
+SELECT product_id, currency, price_minor, status, category_id FROM lowest
+ON CONFLICT (product_id, currency) DO UPDATE SET
+    price_minor = excluded.price_minor, status = excluded.status, category_id = excluded.category_id
+WHERE (l.price_minor, l.status, l.category_id) IS DISTINCT FROM
+    (excluded.price_minor, excluded.status, excluded.category_id)
+"""
+
+
+async def refresh_listings(conn: Connection, product_ids: Sequence[UUID]) -> None:
+    """List products as they are now, and note their change; the caller holds their locks and has written all else."""
+    if product_ids:
+        await conn.execute(REFRESH_LISTINGS, product_ids)
+        await conn.execute(REFRESH_PRICES, product_ids)
+        await note_changes(conn, product_ids)

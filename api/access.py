@@ -10,7 +10,7 @@ from litestar import Request
 from msgspec import Struct
 
 from api.context import Edge, edge_of, field
-from api.problems import refuse
+from api.problems import ProblemError, refuse
 from domain.accounts.model import Role, Scope
 from domain.rejections import Code
 from infra.api_keys import PREFIX
@@ -23,11 +23,13 @@ ACCESS = "access"
 class Access(Struct, frozen=True):
     """Who may use a route: those who have one of the roles; anybody where there are none.
 
-    ``scope`` is what an API key needs besides; without one, no API key will do.
+    ``scope`` is what an API key needs besides; without one, no API key will do. Where ``limited``, requests are counted
+    (``api.limits``); what watches over us or is the same for everybody isn't.
     """
 
     roles: frozenset[Role]
     scope: Scope | None = None
+    limited: bool = True
 
 
 def allow(*roles: Role, scope: Scope | None = None) -> dict[str, Any]:
@@ -35,9 +37,12 @@ def allow(*roles: Role, scope: Scope | None = None) -> dict[str, Any]:
     return {ACCESS: Access(frozenset(roles), scope)}
 
 
-def anyone(scope: Scope | None = None) -> dict[str, Any]:
-    """Declare a route that needs no token; who sends one may see more."""
-    return {ACCESS: Access(frozenset(), scope)}
+def anyone(scope: Scope | None = None, *, limited: bool = True) -> dict[str, Any]:
+    """Declare a route that needs no token; who sends one may see more.
+
+    Its handler asks who it is all the same (``visitor``), if only to have the request counted.
+    """
+    return {ACCESS: Access(frozenset(), scope, limited)}
 
 
 def signed_in(*, scope: Scope | None = None) -> dict[str, Any]:
@@ -54,21 +59,35 @@ async def authorise(request: Request[Any, Any, Any]) -> Principal:
 
 
 async def visitor(request: Request[Any, Any, Any]) -> Principal | None:
-    """Who asks, None without a token; raises 401 for a token that can't be believed, 403 for one that won't do."""
+    """Who asks, None without a token.
+
+    Raises 401 for a token that can't be believed, 403 for one that won't do, and 429 for one request too many: of this
+    principal, or of this address where there is none.
+    """
+    edge = edge_of(request.app.state)
     header = field(request, b"authorization")
     if header is None:
+        edge.rates.admit(request.scope, None)
         return None
+    try:
+        principal = await _believed(edge, header)
+    except ProblemError:
+        edge.rates.admit(request.scope, None)
+        raise
+    edge.rates.admit(request.scope, principal)
+    _check(request.route_handler.opt[ACCESS], principal)
+    return principal
+
+
+async def _believed(edge: Edge, header: str) -> Principal:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
-    edge = edge_of(request.app.state)
     await edge.freshness.ensure()
     try:
-        principal = await edge.api_keys.verify(token) if token.startswith(PREFIX) else _of_token(edge, token)
+        return await edge.api_keys.verify(token) if token.startswith(PREFIX) else _of_token(edge, token)
     except BadTokenError as error:
         raise _invalid(str(error)) from None
-    _check(request.route_handler.opt[ACCESS], principal)
-    return principal
 
 
 def _of_token(edge: Edge, token: str) -> Principal:

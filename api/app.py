@@ -37,6 +37,7 @@ from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
 from api.openapi import describe
 from api.problems import ProblemError, on_exception, on_http_exception, on_problem
+from api.rates import RATE
 from domain.commands import COMMANDS
 from infra import settings as settings_module
 from infra import telemetry
@@ -72,7 +73,7 @@ WHERE (SELECT count(*) FROM (SELECT FROM pending WHERE job = j LIMIT $2 + 1) AS 
 
 
 def correlate(app: ASGIApp) -> ASGIApp:
-    """Give each request its correlation id, send it back, and log the request in one line."""
+    """Give each request its correlation id, send it back with how its limits stand, and log the request in one line."""
 
     async def middleware(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -83,6 +84,7 @@ def correlate(app: ASGIApp) -> ASGIApp:
         wished = fields.get(b"x-request-id", b"").decode("latin-1")
         # Left empty, it becomes the id of the command the request turns into, or a new one.
         scope[CORRELATION] = wished if _REQUEST_ID.match(wished) else ""
+        scope[RATE] = ()
         status = 0
 
         async def send_on(message: Any) -> None:
@@ -90,7 +92,7 @@ def correlate(app: ASGIApp) -> ASGIApp:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 correlation = scope[CORRELATION] = scope[CORRELATION] or str(new_id())
-                message["headers"] = [*message["headers"], (b"x-request-id", correlation.encode())]
+                message["headers"] = [*message["headers"], (b"x-request-id", correlation.encode()), *scope[RATE]]
             await send(message)
 
         try:
@@ -103,13 +105,13 @@ def correlate(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-@get("/schema", opt=anyone(), include_in_schema=False)
+@get("/schema", opt=anyone(limited=False), include_in_schema=False)
 async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The OpenAPI description."""
     return Response(_description(request.app), media_type="application/json")
 
 
-@get("/docs", opt=anyone(), include_in_schema=False)
+@get("/docs", opt=anyone(limited=False), include_in_schema=False)
 async def docs(request: Request[Any, Any, Any]) -> Response[str]:
     """The description as a page."""
     return Response(render(_description(request.app)), media_type="text/html")

@@ -16,6 +16,7 @@ from api.answers import answer, nothing, transaction
 from api.context import Edge, edge_of
 from api.credentials import check_email, check_password, hashed, set_password
 from api.decode import body_of
+from api.limits import count_about, strict, vouch_for
 from api.openapi import PROBLEMS, request_body
 from api.problems import ProblemError, refuse
 from api.submission import command_of, correlation_of, ring_for
@@ -67,6 +68,7 @@ CHECK_YOUR_MAIL = Registered("if this address can be used, a mail says what come
 
 @post(
     "/auth/register",
+    guards=[strict],
     status_code=202,
     operation_id="register",
     summary="Ask for an account",
@@ -78,6 +80,7 @@ async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
     edge = edge_of(request.app.state)
     wish = await body_of(request, Registration)
     check_email(wish.email)
+    await count_about(request, wish.email)
     check_password(edge, wish.password, wish.email)
     account = NewAccount(
         id=new_id(),
@@ -99,6 +102,7 @@ async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @post(
     "/auth/password/forgot",
+    guards=[strict],
     status_code=202,
     operation_id="forget_password",
     summary="Ask for a link to reset a password",
@@ -110,12 +114,14 @@ async def forget_password(request: Request[Any, Any, Any]) -> Response[bytes]:
     edge = edge_of(request.app.state)
     wish = await body_of(request, Forgotten)
     check_email(wish.email)
+    await count_about(request, wish.email)
     await edge.accept.submit(command_of(SendLink(Purpose.RESET_PASSWORD, wish.email), correlation_of(request)))
     return answer(CHECK_YOUR_MAIL, 202)
 
 
 @post(
     "/auth/password/reset",
+    guards=[strict],
     status_code=204,
     operation_id="reset_password",
     summary="Set a new password with the token of a link",
@@ -136,11 +142,13 @@ async def reset_password(request: Request[Any, Any, Any]) -> Response[None]:
             raise _no_good()
         mail = await set_password(conn, account_id, password_hash, correlation, verified=True)
     ring_for(edge, mail)
+    await vouch_for(request, mail.to)
     return nothing()
 
 
 @post(
     "/auth/verify-email",
+    guards=[strict],
     status_code=204,
     operation_id="verify_email",
     summary="Verify an e-mail address with the token of a link",

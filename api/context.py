@@ -13,6 +13,7 @@ from litestar.datastructures import State
 from api.accept import Accept
 from api.freshness import Freshness
 from api.known_keys import KnownKeys
+from api.rates import Rates
 from api.waiters import Waiters
 from infra import postgres, telemetry
 from infra.broker import Doorbell
@@ -49,6 +50,7 @@ class Edge:
         self.tokens = Tokens(settings.secret_key, settings.signing_keys_file)
         self.doorbell = Doorbell(settings.redis_url)
         self.passwords = Passwords()
+        self.rates = Rates(settings)
         self.ready = False
         self._ringing: set[str] = set()
         self._again: set[str] = set()
@@ -76,6 +78,7 @@ class Edge:
         self.waiters.start()
         self.freshness.start()
         self.api_keys.start()
+        self.rates.start()
         self.ready = True
 
     def leave(self) -> None:
@@ -90,6 +93,7 @@ class Edge:
         await self.accept.stop()
         await self.api_keys.stop()
         await self.freshness.stop()
+        await self.rates.stop()
         self._silent = True
         self.doorbell.close()
         self.passwords.close()

@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 
-from api.context import Edge, field
+from api.address import source_of
+from api.context import Edge, edge_of, field
 from api.problems import ProblemError, refuse
 from api.submission import command_of
 from domain.accounts import account_sql, session_sql
@@ -71,9 +72,9 @@ def digest_of(token: str) -> bytes:
 
 def client_of(request: Request[Any, Any, Any]) -> tuple[str, str]:
     """The address and the software a request comes from, as a session remembers them."""
-    client = request.scope["client"]
+    source = source_of(request.scope, edge_of(request.app.state).settings.trusted_proxies)
     agent = (field(request, b"user-agent") or "")[:CLIENT_LENGTH_MAX]
-    return ("" if client is None else str(client[0])), "".join(c for c in agent if c.isprintable())
+    return source.address, "".join(c for c in agent if c.isprintable())
 
 
 def session_event(session_id: UUID, kind: str, account_id: UUID, actor: UUID, correlation: str) -> Event:

@@ -23,7 +23,7 @@ class KeySet(Struct, frozen=True):
 @get(
     "/.well-known/jwks.json",
     operation_id="list_signing_keys",
-    opt=anyone(),
+    opt=anyone(limited=False),
     summary="List the public signing keys",
     responses={200: ResponseSpec(KeySet, generate_examples=False)},
 )

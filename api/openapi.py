@@ -8,7 +8,7 @@ from litestar import Litestar, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 
-from api.access import ACCESS
+from api.access import ACCESS, Access
 from api.problems import MEDIA_TYPE, Problem
 from domain.rejections import Code
 
@@ -26,9 +26,22 @@ _DESCRIPTIONS = {
     413: "the body is too large",
     415: "not application/json",
     422: "understood, and impossible",
+    429: "too many requests: try again after Retry-After",
     500: "our fault; it has been noted",
     503: "try again after Retry-After",
 }
+
+
+_RATE_LIMITED = {
+    "description": _DESCRIPTIONS[429],
+    "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name=Problem.__name__)}}},
+    "headers": {
+        "Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}},
+        "RateLimit": {"description": "what is left, and how long nothing comes", "schema": {"type": "string"}},
+        "RateLimit-Policy": {"description": "the limit", "schema": {"type": "string"}},
+    },
+}
+"""What each route that is limited may answer, whatever it declares."""
 
 
 def request_body(kind: type, *, required: bool = False) -> dict[str, Any]:
@@ -75,11 +88,14 @@ def _complete(operation: dict[str, Any], opt: Mapping[str, Any]) -> dict[str, An
     # The framework declares a 400 of its own form for every parameter; ours are declared with their form.
     if "application/json" in operation["responses"].get("400", {}).get("content", {}):
         del operation["responses"]["400"]
-    if not opt[ACCESS].roles:
+    access: Access = opt[ACCESS]
+    if not access.roles:
         operation["security"] = []
     if ALSO in opt:
         media_type, meaning = opt[ALSO]
         operation["responses"]["200"]["content"][media_type] = {"schema": {"type": "object", "description": meaning}}
+    if access.limited:
+        operation["responses"]["429"] = _RATE_LIMITED
     if BODY not in opt:
         return {}
     kind, required = opt[BODY]

@@ -139,7 +139,7 @@ async def submit_sweep(request: Request[Any, Any, Any], job: FromPath[str]) -> A
 @get(
     "/health/live",
     operation_id="health_live",
-    opt=anyone(),
+    opt=anyone(limited=False),
     summary="Is this process alive?",
     responses={200: ResponseSpec(Health, generate_examples=False)},
 )
@@ -177,7 +177,7 @@ async def _dependencies(edge: Edge) -> Dependencies:
 @get(
     "/health/ready",
     operation_id="health_ready",
-    opt=anyone(),
+    opt=anyone(limited=False),
     summary="Can this process accept commands?",
     responses={
         200: ResponseSpec(Health, generate_examples=False),
@@ -197,7 +197,7 @@ async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get(
     "/health/dependencies",
     operation_id="health_dependencies",
-    opt=anyone(),
+    opt=anyone(limited=False),
     summary="What do we need, and does it answer?",
     responses={
         200: ResponseSpec(Dependencies, generate_examples=False),

@@ -14,6 +14,7 @@ from api.answers import answer, expected, nothing, transaction
 from api.context import edge_of
 from api.credentials import check_password, hashed, is_right, session_event, set_password
 from api.decode import body_of
+from api.limits import attempt_at, strict
 from api.openapi import PROBLEMS, request_body
 from api.paging import decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, refuse
@@ -101,6 +102,7 @@ async def change_profile(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @post(
     "/auth/password/change",
+    guards=[strict],
     status_code=204,
     operation_id="change_password",
     summary="Change one's own password",
@@ -120,7 +122,9 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[None]:
     if account is None:
         raise no_account()
     check_password(edge, wish.new_password, account.email, "new_password")
+    attempt = await attempt_at(request, account.email)
     if not await is_right(edge, wish.current_password, account):
+        await attempt.failed()
         raise refuse(403, Code.INVALID_CREDENTIALS, "this isn't the current password", "current_password")
     password_hash, correlation = await hashed(edge, wish.new_password), correlation_of(request)
     async with transaction(edge) as conn:
@@ -128,6 +132,7 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[None]:
             conn, principal.id, password_hash, correlation, verified=False, keep=principal.session
         )
     ring_for(edge, mail)
+    await attempt.succeeded()
     return nothing()
 
 

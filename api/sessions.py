@@ -17,6 +17,7 @@ from api.answers import answer, nothing, transaction
 from api.context import Edge, edge_of
 from api.credentials import client_of, digest_of, hashed, is_right, session_event, suspended
 from api.decode import body_of
+from api.limits import attempt_at, strict
 from api.openapi import PROBLEMS, request_body
 from api.problems import refuse
 from api.submission import correlation_of
@@ -67,6 +68,7 @@ class GuestToken(Struct, frozen=True):
 
 @post(
     "/auth/login",
+    guards=[strict],
     status_code=200,
     operation_id="log_in",
     summary="Log in",
@@ -78,9 +80,11 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
     edge = edge_of(request.app.state)
     wish = await body_of(request, Credentials)
     key = email_key(wish.email)
+    attempt = await attempt_at(request, wish.email)
     async with edge.pool.acquire(timeout=2) as conn:
         account = (await account_sql.load_by_email(conn, [wish.email])).get(key)
     if not await is_right(edge, wish.password, account) or account is None or not _is_verified(edge, account):
+        await attempt.failed()
         raise refuse(
             401, Code.INVALID_CREDENTIALS, "the address and the password don't fit, or the address isn't verified yet"
         )
@@ -110,6 +114,7 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
         events = [session_event(session.id, "session.opened", account.id, account.id, correlation)]
         events += [session_event(gone, "session.revoked", account.id, account.id, correlation) for gone in ended]
         await insert_events(conn, events)
+    await attempt.succeeded()
     return answer(_signed_in(edge, now, session.id, token))
 
 
@@ -133,6 +138,7 @@ def _signed_in(edge: Edge, account: Account, session_id: UUID, refresh_token: st
 
 @post(
     "/auth/refresh",
+    guards=[strict],
     status_code=200,
     operation_id="refresh",
     summary="Exchange a refresh token for new tokens",
@@ -168,6 +174,7 @@ async def refresh(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @post(
     "/auth/logout",
+    guards=[strict],
     status_code=204,
     operation_id="log_out",
     summary="End a session",
@@ -190,6 +197,7 @@ async def log_out(request: Request[Any, Any, Any]) -> Response[None]:
 
 @post(
     "/auth/guest",
+    guards=[strict],
     status_code=201,
     operation_id="become_guest",
     summary="Get a guest's token",

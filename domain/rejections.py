@@ -30,6 +30,7 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
@@ -65,6 +66,7 @@ _TITLES = {
     Code.INVALID_CREDENTIALS: "These credentials don't let anybody in",
     Code.INVALID_LINK: "The link is no good any more",
     Code.STALE_VERSION: "Somebody else has changed it meanwhile",
+    Code.RATE_LIMITED: "Too many requests",
     Code.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key belongs to another request",
     Code.CATEGORY_CYCLE: "A category can't be below itself",
     Code.DUPLICATE_SLUG: "The slug is taken",

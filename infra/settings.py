@@ -53,6 +53,10 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     http_processes: Annotated[int, Meta(ge=1, le=64)] = 1
     body_bytes_max: Annotated[int, Meta(ge=1_024, le=64 * 1024 * 1024)] = 1024 * 1024
     idempotency_key_length_max: Annotated[int, Meta(ge=1, le=1_000)] = 255
+    trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
+    rate_limits: Literal["on", "off"] = "on"
+    rate_auth_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
+    rate_requests_per_second: Annotated[int, Meta(ge=1, le=100_000)] = 300
     wait_seconds_max: Annotated[float, Meta(ge=0, le=300)] = 30.0
     page_size: Annotated[int, Meta(ge=1, le=1_000)] = 50
     page_size_max: Annotated[int, Meta(ge=1, le=1_000)] = 200

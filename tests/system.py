@@ -41,6 +41,9 @@ class System:
         settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET_KEY}
         # Whatever the shell that runs the tests is set up for: they write to nobody.
         settings |= {"MAIL_URL": "", "MAIL_FROM": "", "PUBLIC_URL": ""}
+        # Limits as they are, except that all tests log in from one address.
+        settings |= {"RATE_LIMITS": "", "TRUSTED_PROXIES": "", "RATE_REQUESTS_PER_SECOND": ""}
+        settings |= {"RATE_AUTH_PER_MINUTE": "1000000"}
         # Tests start modules of their own, too.
         self.fleet = Fleet(self.supervisor, logs=self.folder, env={**settings, "PYTHONPATH": str(ROOT)})
         self.ports: dict[str, int] = {}

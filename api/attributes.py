@@ -21,8 +21,15 @@ from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
 from api.problems import refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
-from domain.catalog import attribute_reads, attribute_sql, category_sql
-from domain.catalog.attribute_edit import check_change, check_form, check_unused
+from domain.catalog import attribute_reads, attribute_sql, category_sql, use_sql
+from domain.catalog.attribute_edit import (
+    AttributeUse,
+    ValueUse,
+    check_change,
+    check_form,
+    check_losers,
+    check_unused,
+)
 from domain.catalog.model import TREE
 from domain.catalog.schema import CODE_LENGTH_MAX
 from domain.catalog.taxonomy import (
@@ -135,8 +142,7 @@ async def edit_attribute(request: Request[Any, Any, Any], attribute_id: FromPath
         if wish != before.content:
             after = StoredAttribute(attribute_id, before.version + 1, wish)
             await _check_code(conn, after)
-            uses = await attribute_sql.load_attribute_uses(conn, [attribute_id])
-            refuse_if(check_change(before.content, wish, uses[attribute_id]))
+            refuse_if(check_change(before.content, wish, await _use_of(conn, before, wish)))
             await attribute_sql.edit_attribute(conn, after, actor=principal.id, correlation=correlation_of(request))
         return await _view_answer(conn, attribute_id)
 
@@ -217,6 +223,8 @@ async def unassign_attribute(
 ) -> Response[None]:
     """Have a category no longer ask for an attribute by itself; what it inherits stays.
 
+    Refused if products would lose an attribute they have values for.
+
     `If-Match` names the category's version.
     """
     edge = edge_of(request.app.state)
@@ -227,6 +235,11 @@ async def unassign_attribute(
         before = (await category_sql.load_assigned(conn, [category_id])).get((category_id, attribute_id))
         if before is None:
             raise refuse(404, Code.NOT_FOUND, "the category doesn't ask for such an attribute by itself")
+        inherited = {attribute for _, attribute in await category_sql.load_assigned(conn, category.path[:-1])}
+        if attribute_id not in inherited:
+            refuse_if(
+                check_losers(*await use_sql.count_losers(conn, category_id, [attribute_id], above=len(category.path)))
+            )
         gone = Assigned(category_id, attribute_id, None, 0, category.version + 1)
         await category_sql.unassign_attributes(conn, [gone], actor=principal.id, correlation=correlation_of(request))
     return nothing()
@@ -240,6 +253,18 @@ async def _standing(conn: Any, attribute_id: UUID, seen: Expected) -> StoredAttr
         raise _no_attribute()
     seen.check(attribute.version)
     return attribute
+
+
+async def _use_of(conn: Any, before: StoredAttribute, wish: AttributeEdit) -> AttributeUse:
+    """Who uses an attribute, as far as a change asks for it."""
+    use = (await attribute_sql.load_attribute_uses(conn, [before.id]))[before.id]
+    code, gone = before.content.code, set(before.content.choices) - set(wish.choices)
+    values = choices = ValueUse()
+    if before.content.unit != wish.unit:
+        values = await use_sql.count_values(conn, before.id, code)
+    if gone:
+        choices = await use_sql.count_choices(conn, before.id, code, sorted(gone))
+    return AttributeUse(use.categories, values, choices)
 
 
 async def _view_answer(conn: Any, attribute_id: UUID, status: int = 200) -> Response[bytes]:

@@ -23,7 +23,8 @@ from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
-from domain.catalog import category_reads, category_sql
+from domain.catalog import category_reads, category_sql, use_sql
+from domain.catalog.attribute_edit import check_losers
 from domain.catalog.category_reads import SiblingKey
 from domain.catalog.model import TREE
 from domain.catalog.schema import ATTRIBUTES_MAX, Schema, to_json_schema
@@ -197,7 +198,10 @@ async def edit_category(request: Request[Any, Any, Any], category_id: FromPath[U
     },
 )
 async def move_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
-    """Put a category below another one, or make it a root; with a position, put it among its siblings anew."""
+    """Put a category below another one, or make it a root; with a position, put it among its siblings anew.
+
+    Refused if products would lose attributes they have values for: assign these to the category itself first.
+    """
     edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen, wish = expected(request), await body_of(request, CategoryMove)
@@ -208,6 +212,7 @@ async def move_category(request: Request[Any, Any, Any], category_id: FromPath[U
         position = before.position if wish.position is None else wish.position
         if (path, position) != (before.path, before.position):
             await check_schema_size(conn, category_id, above=above)
+            await _check_losers(conn, before, above)
             after = msgspec.structs.replace(
                 before, parent_id=wish.parent_id, path=path, position=position, version=before.version + 1
             )
@@ -265,6 +270,16 @@ async def check_schema_size(
     if size > ATTRIBUTES_MAX:
         detail = f"a category has at most {ATTRIBUTES_MAX} attributes, inherited ones included; this would make {size}"
         raise refuse(409, Code.CONFLICT, detail)
+
+
+async def _check_losers(conn: Any, moved: Category, above: tuple[UUID, ...]) -> None:
+    """Refuse a move that would take attributes away from products that have values for them."""
+    left = moved.path[:-1]
+    assigned = await category_sql.load_assigned(conn, [*left, *above])
+    asked = {attribute for category, attribute in assigned if category in left}
+    gone = asked - {attribute for category, attribute in assigned if category in above}
+    if gone:
+        refuse_if(check_losers(*await use_sql.count_losers(conn, moved.id, gone, above=len(left))))
 
 
 def no_category() -> Exception:

@@ -44,6 +44,7 @@ WHERE c.id = $1 GROUP BY c.id
 
 LOAD_USES = """
 SELECT t.id, (SELECT count(*) FROM categories c WHERE c.parent_id = t.id) AS children,
+       (SELECT count(*) FROM products p WHERE p.category_id = t.id) AS products,
        (SELECT count(*) FROM category_attributes a WHERE a.category_id = t.id) AS attributes
 FROM unnest($1::uuid[]) AS t (id)
 """
@@ -138,7 +139,8 @@ async def load_levels(conn: Connection, category: UUID) -> int:
 
 async def load_category_uses(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, CategoryUse]:
     """What stands in the way of deleting categories."""
-    return {row["id"]: CategoryUse(row["children"], row["attributes"]) for row in await conn.fetch(LOAD_USES, ids)}
+    rows = await conn.fetch(LOAD_USES, ids)
+    return {row["id"]: CategoryUse(row["children"], row["products"], row["attributes"]) for row in rows}
 
 
 async def load_largest_schema(

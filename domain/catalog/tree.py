@@ -16,6 +16,7 @@ class CategoryUse(Struct, frozen=True):
     """What stands in the way of deleting a category: how many of each."""
 
     children: int
+    products: int
     attributes: int
 
 
@@ -35,11 +36,13 @@ def path_below(parent_path: tuple[UUID, ...], category: UUID, levels: int) -> tu
 
 def check_unused(use: CategoryUse) -> Rejection | None:
     """Refuse to delete what is in use, and say by what."""
-    held = [
-        *([counted(use.children, "category below it", "categories below it")] if use.children else []),
-        *([counted(use.attributes, "attribute", "attributes")] if use.attributes else []),
+    counts = [
+        (use.children, "category below it", "categories below it"),
+        (use.products, "product", "products"),
+        (use.attributes, "attribute", "attributes"),
     ]
-    return Rejection(409, Code.CATEGORY_IN_USE, f"it has {' and '.join(held)}") if held else None
+    held = [counted(number, one, many) for number, one, many in counts if number]
+    return Rejection(409, Code.CATEGORY_IN_USE, f"it has {', '.join(held)}") if held else None
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 
 from domain.accounts.model import Role
+from domain.catalog.category_sql import hold_tree
 from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM
 from ops.catalog import write_catalog
@@ -86,6 +87,10 @@ class Shop:
     def member(self, seller_id: UUID, *args: Any) -> UUID:
         """Write an account that acts for a seller; see :func:`tests.builders.write_member`."""
         return self._runner.run(write_member(self._conn, seller_id, *args))
+
+    def hold_tree(self) -> None:
+        """Keep categories and attributes as they are, in the transaction that is open."""
+        self._runner.run(hold_tree(self._conn))
 
     def counts(self) -> dict[str, int]:
         """How many rows each table of the journal and of orders has."""

@@ -345,7 +345,7 @@ def test_a_category_in_use_isnt_deleted_and_says_by_what(shop: Shop):
     attribute(shop, root)
     before = shop.counts()
     problem = assert_problem(shop.http.delete(f"/categories/{root['id']}", headers=ADMIN), 409, "category_in_use")
-    assert problem["detail"] == "it has 1 category below it and 1 attribute"
+    assert problem["detail"] == "it has 1 category below it, 1 attribute"
     assert_nothing_written(before, shop.counts())
 
 

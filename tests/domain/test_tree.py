@@ -50,11 +50,11 @@ def test_whatever_is_asked_for_the_tree_stays_a_tree_of_ten_levels(asked):
     assert all(len(way(tree, category)) <= DEPTH_MAX for category in tree)
 
 
-@given(st.integers(0, 3), st.integers(0, 3))
-def test_what_is_used_isnt_deleted_and_the_refusal_counts_each_use(children, attributes):
-    rejection = check_unused(CategoryUse(children, attributes))
-    assert (rejection is None) is (children == attributes == 0)
+@given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_what_is_used_isnt_deleted_and_the_refusal_counts_each_use(children, products, attributes):
+    rejection = check_unused(CategoryUse(children, products, attributes))
+    assert (rejection is None) is (children == products == attributes == 0)
     if rejection is not None:
         assert (rejection.status, rejection.code) == (409, Code.CATEGORY_IN_USE)
-        for count in filter(None, (children, attributes)):
+        for count in filter(None, (children, products, attributes)):
             assert str(count) in rejection.detail

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain.catalog import attribute_reads, attribute_sql, category_reads, category_sql
+from domain.catalog import attribute_reads, attribute_sql, category_reads, category_sql, use_sql
 from domain.catalog.model import TREE
 
 # Twenty roots with 600 categories each below them; every category asks for an attribute.
@@ -26,7 +26,7 @@ def statements() -> dict[tuple[str, str], tuple[Any, ...]]:
     """Arguments for each statement, by module and name."""
     categories, attributes = ([_nth(kind, n) for n in (100, 200, 300)] for kind in (4, 5))
     first, three = categories[0], [1, 2, 3]
-    r, s = category_reads.__name__, category_sql.__name__
+    r, s, u = category_reads.__name__, category_sql.__name__, use_sql.__name__
     return {
         (r, "LOAD_VIEWS"): (categories,),
         (r, "LIST_CATEGORIES"): (first, 50),
@@ -47,6 +47,9 @@ def statements() -> dict[tuple[str, str], tuple[Any, ...]]:
         (s, "ASSIGN"): (categories, attributes, [None, True, False], three),
         (s, "UNASSIGN"): (categories, attributes),
         (s, "SET_VERSIONS"): (categories, three),
+        (u, "COUNT_LOSERS"): (_nth(4, 1), attributes, 1),
+        (u, "COUNT_VALUES"): (_nth(5, 1), "a1"),
+        (u, "COUNT_CHOICES"): (_nth(5, 1), "a1", ["S"]),
         **_of_attributes(attributes),
     }
 

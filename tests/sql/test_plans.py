@@ -30,6 +30,7 @@ MODULES = [
     "domain.catalog.category_reads",
     "domain.catalog.category_sql",
     "domain.catalog.listing_sql",
+    "domain.catalog.use_sql",
     "domain.catalog.offer_sql",
     "domain.catalog.product_sql",
     "domain.catalog.variant_sql",

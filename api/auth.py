@@ -165,7 +165,9 @@ async def verify_email(request: Request[Any, Any, Any]) -> Response[None]:
         if account_id is None:
             raise _no_good()
         version = await conn.fetchval(account_sql.SET_VERIFIED, account_id)
+        account = (await account_sql.load_accounts(conn, [account_id]))[account_id]
         await insert_events(conn, [Event(account_id, version, "account.verified", "{}", account_id, correlation)])
+    await vouch_for(request, account.email)
     return nothing()
 
 

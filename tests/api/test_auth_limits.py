@@ -18,6 +18,10 @@ WRITE_LINK = """
 INSERT INTO one_time_tokens (id, account_id, purpose, expires_at)
 SELECT $1, id, $2, now() + interval '1 hour' FROM accounts WHERE email = $3
 """
+LINKS: dict[Purpose, tuple[str, dict[str, object]]] = {
+    Purpose.VERIFY_EMAIL: ("/auth/verify-email", {}),
+    Purpose.RESET_PASSWORD: ("/auth/password/reset", {"password": PASSWORD}),
+}
 pytestmark = pytest.mark.anyio
 
 
@@ -90,8 +94,9 @@ async def test_a_thousand_failed_log_ins_do_not_lock_the_owner_out_at_a_known_ad
     assert (await door.forgot(HOME, OWNER)).status_code == 202
 
 
+@pytest.mark.parametrize("purpose", Purpose)
 async def test_a_link_that_was_mailed_lets_the_owner_in_from_where_others_failed(
-    door: Doorway, clock: Clock, settings: Settings
+    door: Doorway, clock: Clock, settings: Settings, purpose: Purpose
 ):
     await door.register(OWNER)
     for number in range(110):
@@ -100,12 +105,12 @@ async def test_a_link_that_was_mailed_lets_the_owner_in_from_where_others_failed
     assert (await door.login(HOME, OWNER, PASSWORD)).status_code == 429
     token_id = uuid4()
     async with door.edge.pool.acquire() as conn:
-        await conn.execute(WRITE_LINK, token_id, Purpose.RESET_PASSWORD.value, OWNER)
-    token = token_of(settings.secret_key, Purpose.RESET_PASSWORD, token_id)
-    answer = await door.post("/auth/password/reset", HOME, token=token, password="a new password")
+        await conn.execute(WRITE_LINK, token_id, purpose.value, OWNER)
+    path, form = LINKS[purpose]
+    answer = await door.post(path, HOME, token=token_of(settings.secret_key, purpose, token_id), **form)
     assert answer.status_code == 204, answer.text
-    assert (await door.login(HOME, OWNER, "a new password")).status_code == 200
-    assert (await door.login("198.51.100.1", OWNER, "a new password")).status_code == 429
+    assert (await door.login(HOME, OWNER, PASSWORD)).status_code == 200
+    assert (await door.login("198.51.100.1", OWNER, PASSWORD)).status_code == 429
 
 
 async def test_ten_failures_from_one_address_make_it_wait_and_not_another_one(door: Doorway, clock: Clock):

@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Request, Response
+from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from api.context import Edge, encode, field
+from api.kept import Read
 from api.problems import refuse
 from domain.rejections import Code
 from infra import postgres
@@ -63,6 +65,16 @@ def answer(
     return Response(encode(value), status_code=status, media_type=media_type, headers={**tags, **(headers or {})})
 
 
+def kept_answer(read: Read, *, media_type: str = JSON, vary: str = "") -> ASGIResponse:
+    """Answer with a kept read, ready to send; with its version as the entity tag where it has one."""
+    headers = {"Cache-Control": "no-cache"}
+    if read.version:
+        headers["ETag"] = tag_of(read.version)
+    if vary:
+        headers["Vary"] = vary
+    return ASGIResponse(body=read.body, media_type=media_type, headers=headers)
+
+
 def nothing() -> Response[None]:
     """Answer that it is done, without a body."""
     return Response(None, status_code=204)
@@ -70,6 +82,13 @@ def nothing() -> Response[None]:
 
 @asynccontextmanager
 async def transaction(edge: Edge) -> AsyncIterator[Any]:
-    """A connection of the pool inside a short transaction."""
-    async with edge.pool.acquire(timeout=2) as conn, postgres.transaction(conn):
-        yield conn
+    """A connection of the pool inside a short transaction that writes.
+
+    After its commit this process looks for changes before it answers anything else from memory: who edits and then
+    reads finds what they wrote, as long as they stay with one process.
+    """
+    try:
+        async with edge.pool.acquire(timeout=2) as conn, postgres.transaction(conn):
+            yield conn
+    finally:
+        edge.freshness.doubt()

@@ -9,13 +9,15 @@ from uuid import UUID
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
+from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
 from api.access import allow, anyone, authorise, visitor
-from api.answers import Expected, answer, expected, nothing, transaction
+from api.answers import Expected, answer, expected, kept_answer, nothing, transaction
 from api.categories import check_schema_size, standing, view_answer
-from api.context import edge_of
+from api.context import edge_of, encode
 from api.decode import body_of, body_or
+from api.kept import Read
 from api.openapi import PROBLEMS, request_body
 from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
 from api.problems import refuse, refuse_if
@@ -88,12 +90,19 @@ async def list_attributes(
     summary="Look up an attribute",
     responses={200: ResponseSpec(AttributeView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> Response[bytes]:
+async def get_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> ASGIResponse:
     """Show an attribute."""
     edge = edge_of(request.app.state)
     await visitor(request)
-    async with edge.pool.acquire(timeout=2) as conn:
-        return await _view_answer(conn, attribute_id)
+
+    async def load(conn: Any) -> Read | None:
+        view = (await attribute_reads.load_attribute_views(conn, [attribute_id])).get(attribute_id)
+        return None if view is None else Read(encode(view), view.version, (TREE,))
+
+    read = await edge.kept.get("attribute", attribute_id, load, noted_as=TREE)
+    if read is None:
+        raise _no_attribute()
+    return kept_answer(read)
 
 
 @post(

@@ -12,12 +12,14 @@ from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures.headers import Accept
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
+from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from api.access import allow, anyone, authorise, visitor
-from api.answers import JSON, Expected, answer, expected, nothing, transaction
-from api.context import edge_of, field
+from api.answers import JSON, Expected, answer, expected, kept_answer, nothing, transaction
+from api.context import edge_of, encode, field
 from api.decode import body_of
+from api.kept import Read
 from api.openapi import PROBLEMS, also_as, request_body
 from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse, refuse_if
@@ -105,12 +107,19 @@ def _parent_of(parent: str) -> UUID | None:
     summary="Look up a category",
     responses={200: ResponseSpec(CategoryView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
+async def get_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> ASGIResponse:
     """Show a category and the attributes it asks for by itself."""
     edge = edge_of(request.app.state)
     await visitor(request)
-    async with edge.pool.acquire(timeout=2) as conn:
-        return await view_answer(conn, category_id)
+
+    async def load(conn: Any) -> Read | None:
+        view = (await category_reads.load_category_views(conn, [category_id])).get(category_id)
+        return None if view is None else Read(encode(view), view.version, (TREE,))
+
+    read = await edge.kept.get("category", category_id, load, noted_as=TREE)
+    if read is None:
+        raise no_category()
+    return kept_answer(read)
 
 
 @get(
@@ -120,20 +129,25 @@ async def get_category(request: Request[Any, Any, Any], category_id: FromPath[UU
     summary="What a category asks of its products",
     responses={200: ResponseSpec(Schema, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_schema(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
+async def get_schema(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> ASGIResponse:
     """Show all attributes a product of this category has, inherited ones included.
 
     With `Accept: application/schema+json`, as a JSON Schema (2020-12) that a complete product's attributes fit.
     """
     edge = edge_of(request.app.state)
     await visitor(request)
-    async with edge.pool.acquire(timeout=2) as conn:
-        schema = (await category_reads.load_schemas(conn, [category_id])).get(category_id)
-    if schema is None:
-        raise no_category()
     wished = Accept(field(request, b"accept") or "").best_match([JSON, JSON_SCHEMA], default=JSON)
-    shown = to_json_schema(schema) if wished == JSON_SCHEMA else schema
-    return answer(shown, headers={"Vary": "Accept"}, media_type=wished or JSON)
+
+    async def load(conn: Any) -> Read | None:
+        schema = (await category_reads.load_schemas(conn, [category_id])).get(category_id)
+        if schema is None:
+            return None
+        return Read(encode(to_json_schema(schema) if wished == JSON_SCHEMA else schema), 0, (TREE,))
+
+    read = await edge.kept.get(f"schema as {wished}", category_id, load, noted_as=TREE)
+    if read is None:
+        raise no_category()
+    return kept_answer(read, media_type=wished or JSON, vary="Accept")
 
 
 @post(

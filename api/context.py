@@ -12,6 +12,7 @@ from litestar.datastructures import State
 
 from api.accept import Accept
 from api.freshness import Freshness
+from api.kept import KeptReads
 from api.known_keys import KnownKeys
 from api.rates import Rates
 from api.waiters import Waiters
@@ -59,6 +60,7 @@ class Edge:
         self.accept: Accept
         self.waiters: Waiters
         self.freshness: Freshness
+        self.kept: KeptReads
         self.api_keys: KnownKeys
 
     async def start(self) -> None:
@@ -73,6 +75,7 @@ class Edge:
         )
         self.waiters = Waiters(self.pool, settings.redis_url)
         self.freshness = Freshness(self.pool)
+        self.kept = KeptReads(self.pool, self.freshness, settings.redis_url)
         self.api_keys = KnownKeys(self.pool, self.freshness)
         self.accept.start()
         self.waiters.start()
@@ -94,6 +97,7 @@ class Edge:
         await self.api_keys.stop()
         await self.freshness.stop()
         await self.rates.stop()
+        await self.kept.close()
         self._silent = True
         self.doorbell.close()
         self.passwords.close()

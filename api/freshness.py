@@ -38,6 +38,7 @@ class Freshness:
         self.horizon = 0
         """Every transaction below this number has ended, and what it changed is known here."""
         self._looked_at = float("-inf")
+        self._doubted_at = float("-inf")
         self._reload_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -56,8 +57,14 @@ class Freshness:
 
     async def ensure(self) -> None:
         """Return when what is known here is fresh; raises what PostgreSQL raises when that can't be had."""
-        if time.monotonic() - self._looked_at > STALE_SECONDS:
+        asked_at, doubted_at = time.monotonic(), self._doubted_at
+        # A look that is under way may have begun too early to see what is doubted.
+        while self._looked_at < doubted_at or self._looked_at < asked_at - STALE_SECONDS:
             await asyncio.shield(self._look_once())
+
+    def doubt(self) -> None:
+        """Believe nothing that was known so far: something was changed here a moment ago."""
+        self._doubted_at = time.monotonic()
 
     def is_revoked(self, subject: UUID, epoch: int) -> bool:
         """Whether what was made for a subject at an epoch is no longer good."""
@@ -69,6 +76,10 @@ class Freshness:
             return False
         changed = self._changed
         return all(changed.get(thing, 0) < horizon for thing in things)
+
+    def number_of(self, thing: UUID) -> int:
+        """The number of a thing's last change, as far as it is remembered; 0 for one that is long past."""
+        return self._changed.get(thing, 0)
 
     def _look_once(self) -> "asyncio.Task[None]":
         """The look that is under way, or a new one: who waits together waits for one."""

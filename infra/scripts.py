@@ -46,14 +46,23 @@ class Script:
 
 
 class Scripts:
-    """Runs scripts on one Redis. ``clock`` tells microseconds in place of the server's time and of this process's."""
+    """Runs scripts on one Redis; ``asked_for`` says in the log what for.
+
+    ``clock`` tells microseconds in place of the server's time and of this process's.
+    """
 
     def __init__(
-        self, url: str, *, clock: Callable[[], int] | None = None, answer_seconds_max: float = ANSWER_SECONDS_MAX
+        self,
+        url: str,
+        *,
+        asked_for: str = "limits",
+        clock: Callable[[], int] | None = None,
+        answer_seconds_max: float = ANSWER_SECONDS_MAX,
     ) -> None:
         self._client = redis.asyncio.Redis.from_url(
             url, socket_timeout=answer_seconds_max, socket_connect_timeout=answer_seconds_max, retry=None
         )
+        self._asked_for = asked_for
         self._clock = clock
         self._answer_seconds_max = answer_seconds_max
         self._failures = 0
@@ -61,7 +70,7 @@ class Scripts:
         self.now: Callable[[], int] = clock or _own_clock
         """The time of this process, for what it decides by itself; not to be compared with a script's."""
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[int | str]) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[int | str | bytes]) -> Any:
         """Run a script and return its answer; raises Unanswered."""
         if time.monotonic() < self._silent_until:
             raise Unanswered("Redis has been silent; the next try is due within a second")
@@ -79,7 +88,7 @@ class Scripts:
             self._answered()
         return answer
 
-    async def _send(self, script: Script, keys: Sequence[str], args: Sequence[int | str]) -> Any:
+    async def _send(self, script: Script, keys: Sequence[str], args: Sequence[int | str | bytes]) -> Any:
         client: Any = self._client
         try:
             return await client.evalsha(script.sha, len(keys), *keys, *args)
@@ -88,13 +97,13 @@ class Scripts:
 
     def _failed(self, error: Exception) -> None:
         if self._failures == 0:
-            log.warning("limits_local", error=f"{type(error).__name__}: {error}")
+            log.warning("redis_silent", asked_for=self._asked_for, error=f"{type(error).__name__}: {error}")
         self._failures += 1
         if self._failures >= _FAILURES_MAX:
             self._silent_until = time.monotonic() + _SILENT_SECONDS
 
     def _answered(self) -> None:
-        log.info("limits_shared", failures=self._failures)
+        log.info("redis_answers", asked_for=self._asked_for, failures=self._failures)
         self._failures = 0
         self._silent_until = 0.0
 

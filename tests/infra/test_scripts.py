@@ -76,7 +76,7 @@ async def test_a_redis_that_does_not_answer_costs_three_waits_and_then_a_try_a_s
             tried = await asyncio.gather(*(scripts.run(NOW, [], []) for _ in range(50)), return_exceptions=True)
         assert {type(each) for each in tried} == {Unanswered}
         assert mute.heard == 4
-        assert [line["event"] for line in logs] == ["limits_local"], "an outage is told once"
+        assert [line["event"] for line in logs] == ["redis_silent"], "an outage is told once"
         await scripts.close()
 
 
@@ -96,7 +96,7 @@ async def test_when_redis_is_back_scripts_run_again(redis_url: str, monkeypatch:
         monkeypatch.setattr(scripts, "_silent_until", 0.0)
         assert await scripts.run(NOW, [], [])
         assert await scripts.run(NOW, [], [])
-    assert [line["event"] for line in logs] == ["limits_local", "limits_shared"]
+    assert [line["event"] for line in logs] == ["redis_silent", "redis_answers"]
     await closed(scripts)
 
 

@@ -1,12 +1,14 @@
 """Sellers as tests need them: applied and approved through the API."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
 from domain.accounts.model import Role
+from infra.security import Tokens
 from tests.api.shop import Shop, bearer
+from tests.builders import SECRET_KEY
 
 ADMIN = bearer(Role.ADMIN)
 IBAN = {"kind": "iban", "holder": "Ada Lovelace", "iban": "DE89 3704 0044 0532 0130 00", "bic": "COBADEFFXXX"}
@@ -18,9 +20,16 @@ def acting(account: UUID) -> dict[str, str]:
     return bearer(Role.BUYER, Role.SELLER, subject=account)
 
 
+def renewed(shop: Shop, account: UUID) -> dict[str, str]:
+    """The header of a buyer whose token was made after whatever was taken back."""
+    epoch = shop.value("SELECT epoch FROM accounts WHERE id = $1", account)
+    made = Tokens(SECRET_KEY).sign(account, frozenset({Role.BUYER}), 3600, epoch=epoch, session=uuid4())
+    return {"Authorization": f"Bearer {made}"}
+
+
 def apply(shop: Shop, account: UUID, **changes: Any) -> dict[str, Any]:
     body = {"name": "Analytical Engines", **changes}
-    answer = shop.http.post("/sellers/apply", json=body, headers=bearer(subject=account))
+    answer = shop.http.post("/sellers/apply", json=body, headers=renewed(shop, account))
     assert answer.status_code == 201, answer.text
     seller: dict[str, Any] = answer.json()
     return seller

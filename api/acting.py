@@ -36,12 +36,15 @@ async def viewer_of(conn: Any, principal: Principal | None) -> Viewer:
 
 async def editor_of(conn: Any, principal: Principal) -> Viewer:
     """Who edits; raises a problem of status 403 when they act for no seller that may."""
-    if principal.is_admin:
-        return Viewer(is_admin=True)
+    return Viewer(is_admin=True) if principal.is_admin else Viewer(seller_id=await seller_of(conn, principal))
+
+
+async def seller_of(conn: Any, principal: Principal) -> UUID:
+    """The seller somebody acts for; raises a problem of status 403 when there is none that may."""
     membership = await load_membership(conn, principal.id)
     if membership is None:
         raise refuse(403, Code.FORBIDDEN, "this account is a member of no seller")
     if membership.status is not SellerStatus.APPROVED:
         detail = f"the seller is {membership.status.value}: only an approved one may do this"
         raise refuse(403, Code.FORBIDDEN, detail)
-    return Viewer(seller_id=membership.seller_id)
+    return membership.seller_id

@@ -61,12 +61,19 @@ def edit(product: Product, details: ProductDetails, schemas: Schemas, *, has_var
         return status
     if (status, details) == (product.status, product.details):
         return product
-    fault = _unknown(details.category_id, schemas)
+    fault = check_category(details, schemas)
     if fault is None and has_variants and details.category_id != product.details.category_id:
         fault = _other_variants(product.details.category_id, details.category_id, schemas)
     if fault is None and product.status not in _UNCHECKED and _fitting(details) != _fitting(product.details):
         fault = _fault(details, schemas)
     return fault or msgspec.structs.replace(product, status=status, details=details, version=product.version + 1)
+
+
+def check_category(details: ProductDetails, schemas: Schemas) -> Rejection | None:
+    """Whether there is the category that a product is to have; a draft may do without one."""
+    if details.category_id is None or details.category_id in schemas:
+        return None
+    return Rejection(422, Code.UNKNOWN_CATEGORY, "there is no such category", "category_id")
 
 
 def _fitting(details: ProductDetails) -> tuple[object, ...]:
@@ -77,14 +84,7 @@ def _fitting(details: ProductDetails) -> tuple[object, ...]:
 def _fault(details: ProductDetails, schemas: Schemas) -> Rejection | None:
     if details.category_id is None:
         return Rejection(422, Code.UNKNOWN_CATEGORY, "the product has no category yet", "category_id")
-    unknown = _unknown(details.category_id, schemas)
-    return unknown or check(schemas[details.category_id], details.attributes, complete=True)
-
-
-def _unknown(category_id: UUID | None, schemas: Schemas) -> Rejection | None:
-    if category_id is None or category_id in schemas:
-        return None
-    return Rejection(422, Code.UNKNOWN_CATEGORY, "there is no such category", "category_id")
+    return check_category(details, schemas) or check(schemas[details.category_id], details.attributes, complete=True)
 
 
 def _other_variants(before: UUID | None, after: UUID | None, schemas: Schemas) -> Rejection | None:

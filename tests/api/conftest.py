@@ -1,8 +1,11 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from ops.stack import EmbeddedStack
+from tests.api import goods
+from tests.api.goods import Seller
 from tests.api.shop import Shop
 from tests.docs.test_events import documented
 
@@ -40,3 +43,13 @@ def make_shop(stack: EmbeddedStack, template: str) -> Iterator[Callable[[], Shop
     yield make
     for running in made:
         running.close()
+
+
+@pytest.fixture(scope="package")
+def seller(shop: Shop) -> Seller:
+    return goods.seller(shop)
+
+
+@pytest.fixture(scope="package")
+def shirts(shop: Shop) -> dict[str, Any]:
+    return goods.shirts(shop)

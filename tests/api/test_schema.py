@@ -30,6 +30,17 @@ ROUTES = {
     "GET /attributes/{attribute_id}": {200, 401, 403, 404, 503},
     "PUT /attributes/{attribute_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
     "DELETE /attributes/{attribute_id}": {204, 400, 401, 403, 404, 409, 412, 503},
+    "GET /products/{product_id}": {200, 401, 403, 404, 503},
+    "GET /products/by-slug/{slug}": {200, 301, 401, 403, 404, 503},
+    "GET /products/{product_id}/history": {200, 400, 401, 403, 404, 503},
+    "POST /products": {201, 400, 401, 403, 409, 413, 415, 422, 503},
+    "PUT /products/{product_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 422, 503},
+    "PATCH /products/{product_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 422, 503},
+    "POST /products/{product_id}/submit": {200, 400, 401, 403, 404, 409, 412, 422, 503},
+    "POST /products/{product_id}/approve": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
+    "POST /products/{product_id}/activate": {200, 400, 401, 403, 404, 409, 412, 503},
+    "POST /products/{product_id}/deactivate": {200, 400, 401, 403, 404, 409, 412, 503},
+    "POST /products/{product_id}/archive": {200, 400, 401, 403, 404, 409, 412, 503},
     "GET /variants/{variant_id}": {200, 401, 403, 404, 503},
     "PATCH /variants/{variant_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
     "GET /variants/{variant_id}/offers": {200, 400, 401, 403, 404, 503},
@@ -87,6 +98,8 @@ ROUTES = {
 """The routes of api.md that are built; a later area adds its own."""
 
 OPEN = {
+    "GET /products/{product_id}",
+    "GET /products/by-slug/{slug}",
     "GET /variants/{variant_id}",
     "GET /variants/{variant_id}/offers",
     "POST /auth/register",

@@ -23,6 +23,8 @@ Named = dict[str, str]
 NEW_SESSION = "INSERT INTO sessions (id, account_id, expires_at) VALUES ($1, $2, now() + interval '1 hour')"
 NEW_REFRESH = "INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, now() + interval '1 hour')"
 HIDE_VARIANT = "UPDATE variants SET active = false WHERE id = $1"
+HIDE_PRODUCT = "UPDATE products SET status = 'inactive' WHERE id = $1"
+SUBMITTED_PRODUCT = "UPDATE products SET status = 'pending_approval' WHERE id = $1"
 QUIET_LANE = "pricing"
 """A lane in which nothing waits while these tests run."""
 _numbers = itertools.count(1)
@@ -118,6 +120,28 @@ class Things:
         self.shop.execute(HIDE_VARIANT, named["variant_id"])
         return named
 
+    def product(self, owner: Persona) -> Named:
+        return {"product_id": str(self._offered(owner).product_id)}
+
+    def hidden_product(self, owner: Persona) -> Named:
+        named = self.product(owner)
+        self.shop.execute(HIDE_PRODUCT, named["product_id"])
+        return named
+
+    def submitted_product(self, owner: Persona) -> Named:
+        named = self.product(owner)
+        self.shop.execute(SUBMITTED_PRODUCT, named["product_id"])
+        return named
+
+    def slug(self, owner: Persona) -> Named:
+        return {"slug": self._slug(self.product(owner))}
+
+    def hidden_slug(self, owner: Persona) -> Named:
+        return {"slug": self._slug(self.hidden_product(owner))}
+
+    def _slug(self, named: Named) -> str:
+        return str(self.shop.value("SELECT slug FROM products WHERE id = $1", named["product_id"]))
+
     def _offered(self, owner: Persona) -> NewOffer:
         assert owner.seller_id is not None
         return self.shop.offer_of(owner.seller_id)
@@ -201,6 +225,17 @@ ENTRIES = {
     "GET /attributes/{attribute_id}": Entry(Things.attribute),
     "PUT /attributes/{attribute_id}": Entry(Things.attribute, _attribute),
     "DELETE /attributes/{attribute_id}": Entry(Things.attribute),
+    "GET /products/{product_id}": Entry(Things.product, hidden=Things.hidden_product),
+    "GET /products/by-slug/{slug}": Entry(Things.slug, hidden=Things.hidden_slug),
+    "GET /products/{product_id}/history": Entry(Things.product),
+    "POST /products": Entry(body={"title": "A thing"}),
+    "PUT /products/{product_id}": Entry(Things.product, {"title": "Another thing"}),
+    "PATCH /products/{product_id}": Entry(Things.product, {"title": "Another thing"}),
+    "POST /products/{product_id}/submit": Entry(Things.product),
+    "POST /products/{product_id}/approve": Entry(Things.submitted_product, {"approve": True}),
+    "POST /products/{product_id}/activate": Entry(Things.hidden_product),
+    "POST /products/{product_id}/deactivate": Entry(Things.product),
+    "POST /products/{product_id}/archive": Entry(Things.hidden_product),
     "GET /variants/{variant_id}": Entry(Things.variant, hidden=Things.hidden_variant),
     "PATCH /variants/{variant_id}": Entry(Things.variant, {"weight_grams": 100}),
     "GET /variants/{variant_id}/offers": Entry(Things.variant, hidden=Things.hidden_variant),

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain.catalog import listing_sql, product_sql
+from domain.catalog import listing_sql, product_reads, product_sql
 
 # Of each product one variant, that one offered by its owner.
 FILL = """
@@ -24,11 +24,16 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     count = len(products)
     texts, objects, ones, nothing = [f"t{n}" for n in range(count)], ["{}"] * count, [1] * count, [None] * count
     decided = (["draft"] * count, texts, ones, [""] * count, texts, nothing, texts, objects, texts, texts)
-    p, s = product_sql.__name__, listing_sql.__name__
+    p, r, s = product_sql.__name__, product_reads.__name__, listing_sql.__name__
     return {
         (p, "LOCK_PRODUCTS"): (products,),
         (p, "UPDATE_PRODUCTS"): (products, *decided),
         (p, "TAKE_SLUGS"): (products, texts, ones),
+        (r, "LOAD_PRODUCTS"): (products,),
+        (r, "LOAD_VARIANTS"): (products,),
+        (r, "FIND_SLUG"): ("t-7",),
+        (r, "HAVE_VARIANTS"): (products,),
+        (r, "LOAD_HISTORY"): (products[0], 9, 50),
         (s, "REFRESH_LISTINGS"): (products,),
         (s, "REFRESH_PRICES"): (products,),
     }

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from domain.catalog.listing_sql import refresh_listings
-from domain.invariants import run_audit
+from domain.catalog.product_reads import load_history
+from domain.invariants import run_check
 from domain.journal.partitions import LEAD_DAYS
 from domain.migrations.sql import accounts, first, offers, products, taxonomy
 from domain.piccolo_app import TABLES
@@ -114,6 +115,8 @@ async def test_products_from_before_get_a_category_a_slug_and_a_listing(empty_ur
             "INSERT INTO sellers (id, name, status) VALUES (uuidv7(), 'S', 'approved'), (uuidv7(), 'T', 'suspended');"
             "INSERT INTO products (id, seller_id, title, category, status)"
             " SELECT uuidv7(), s.id, 'T', c, 'active' FROM sellers s, unnest(ARRAY['Mugs', ' Mugs', '***', NULL]) AS c;"
+            "INSERT INTO events (stream, version, type, data, actor)"
+            ' SELECT id, 1, \'product.activated\', \'{"title": "T", "category": null}\', seller_id FROM products;'
             'INSERT INTO variants (id, product_id, attributes) SELECT uuidv7(), id, \'{"size": "S"}\' FROM products;'
             "INSERT INTO offers (variant_id, seller_id, sku, price_minor, currency)"
             " SELECT v.id, s.id, v.id::text, 100, 'USD' FROM variants v, sellers s"
@@ -130,8 +133,11 @@ async def test_products_from_before_get_a_category_a_slug_and_a_listing(empty_ur
         assert len(before[0]) == 8
         await refresh_listings(conn, [row["id"] for row in await conn.fetch("SELECT id FROM products")])
         assert await _listed(conn) == before
-        found = await run_audit(conn)
-        assert [check.name for check in found.checks if check.violations] == []
+        assert (await run_check(conn, "categories_match_events")).violations == 0
+        (told, *_) = [
+            await load_history(conn, row["id"], limit=9) for row in await conn.fetch("SELECT id FROM products")
+        ]
+        assert [(entry.type, entry.changes) for entry in told] == [("product.activated", {})]
     finally:
         await conn.close()
 

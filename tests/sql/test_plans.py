@@ -32,6 +32,7 @@ MODULES = [
     "domain.catalog.listing_sql",
     "domain.catalog.use_sql",
     "domain.catalog.offer_sql",
+    "domain.catalog.product_reads",
     "domain.catalog.product_sql",
     "domain.catalog.variant_sql",
 ]

@@ -12,13 +12,15 @@ import msgspec
 from litestar import Request, Response, Router, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
+from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
 from api.access import allow, anyone, authorise, visitor
 from api.acting import editor_of, seller_of, viewer_of
-from api.answers import answer, expected, transaction
-from api.context import edge_of
+from api.answers import answer, expected, kept_answer, transaction
+from api.context import Edge, edge_of, encode
 from api.decode import body_of, patch_of
+from api.kept import Read
 from api.openapi import PROBLEMS, request_body
 from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse
@@ -27,6 +29,7 @@ from domain.accounts.model import Role, Scope
 from domain.catalog.category_reads import load_schemas
 from domain.catalog.category_sql import hold_tree
 from domain.catalog.listing_sql import refresh_listings
+from domain.catalog.model import TREE
 from domain.catalog.product_edit import check_category, edit, merge
 from domain.catalog.product_lifecycle import ProductStatus, Step
 from domain.catalog.product_model import Product, ProductDetails, ProductPatch
@@ -74,13 +77,11 @@ class History(Struct, frozen=True):
     summary="Look up a product",
     responses={200: SHOWN, **PROBLEMS(401, 403, 404, 503)},
 )
-async def get_product(request: Request[Any, Any, Any], product_id: FromPath[UUID]) -> Response[bytes]:
+async def get_product(request: Request[Any, Any, Any], product_id: FromPath[UUID]) -> ASGIResponse:
     """Show an active product with its variants and lowest prices; any, to its seller and to admins."""
     edge = edge_of(request.app.state)
     principal = await visitor(request)
-    async with edge.pool.acquire(timeout=2) as conn:
-        view = await _shown(conn, principal, product_id)
-    return answer(view, version=view.version)
+    return kept_answer(await _shown(edge, principal, product_id))
 
 
 @get(
@@ -94,7 +95,7 @@ async def get_product(request: Request[Any, Any, Any], product_id: FromPath[UUID
         **PROBLEMS(401, 403, 404, 503),
     },
 )
-async def get_product_by_slug(request: Request[Any, Any, Any], slug: FromPath[str]) -> Response[Any]:
+async def get_product_by_slug(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIResponse:
     """Show a product as by its id; a slug that it had before leads to the one it has."""
     edge = edge_of(request.app.state)
     principal = await visitor(request)
@@ -102,24 +103,35 @@ async def get_product_by_slug(request: Request[Any, Any, Any], slug: FromPath[st
         raise _not_found()
     async with edge.pool.acquire(timeout=2) as conn:
         found = await find_slug(conn, slug)
-        if found is None:
-            raise _not_found()
-        view = await _shown(conn, principal, found)
-    if view.slug != slug:
+    if found is None:
+        raise _not_found()
+    product_id, current = found
+    read = await _shown(edge, principal, product_id)
+    if current != slug:
         # A title may change back: who kept a redirect would go in circles.
-        headers = {"Location": f"/products/by-slug/{view.slug}", "Cache-Control": "no-cache"}
-        return Response(None, status_code=301, headers=headers)
-    return answer(view, version=view.version)
+        headers = {"Location": f"/products/by-slug/{current}", "Cache-Control": "no-cache"}
+        return ASGIResponse(body=b"", status_code=301, headers=headers)
+    return kept_answer(read)
 
 
-async def _shown(conn: Any, principal: Principal | None, product_id: UUID) -> ProductView:
+async def _shown(edge: Edge, principal: Principal | None, product_id: UUID) -> Read:
     """A product that somebody may see; raises a problem of status 404."""
-    view = await load_product(conn, product_id)
-    if view is None:
+
+    async def load(conn: Any) -> Read | None:
+        view = await load_product(conn, product_id)
+        if view is None:
+            return None
+        owner = None if view.status is ProductStatus.ACTIVE else view.seller.id
+        return Read(encode(view), view.version, (product_id, view.seller.id, TREE), owner)
+
+    read = await edge.kept.get("product", product_id, load)
+    if read is None:
         raise _not_found()
-    if view.status is not ProductStatus.ACTIVE and not (await viewer_of(conn, principal)).is_of(view.seller.id):
-        raise _not_found()
-    return view
+    if read.owner is not None:
+        async with edge.pool.acquire(timeout=2) as conn:
+            if not (await viewer_of(conn, principal)).is_of(read.owner):
+                raise _not_found()
+    return read
 
 
 @get(

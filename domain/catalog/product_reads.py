@@ -40,7 +40,9 @@ CROSS JOIN LATERAL (
 WHERE v.product_id = ANY ($1::uuid[]) ORDER BY v.product_id, v.id
 """
 
-FIND_SLUG = "SELECT product_id FROM product_slugs WHERE slug = $1"
+FIND_SLUG = """
+SELECT s.product_id, p.slug FROM product_slugs s JOIN products p ON p.id = s.product_id WHERE s.slug = $1
+"""
 
 HAVE_VARIANTS = "SELECT DISTINCT product_id FROM variants WHERE product_id = ANY ($1::uuid[])"
 
@@ -160,10 +162,10 @@ def _lowest(prices: Sequence[Money]) -> list[Money]:
     return [Money(lowest[currency], currency) for currency in sorted(lowest)]
 
 
-async def find_slug(conn: Connection, slug: str) -> UUID | None:
-    """The product that has or had a slug."""
-    found: UUID | None = await conn.fetchval(FIND_SLUG, slug)
-    return found
+async def find_slug(conn: Connection, slug: str) -> tuple[UUID, str] | None:
+    """The product that has or had a slug, and the one it has now."""
+    found = await conn.fetchrow(FIND_SLUG, slug)
+    return None if found is None else (found["product_id"], found["slug"])
 
 
 async def have_variants(conn: Connection, product_ids: Sequence[UUID]) -> set[UUID]:

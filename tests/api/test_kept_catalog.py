@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Callable
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 
 from domain.accounts.model import Role
+from infra.clock import new_id
+from tests.api import goods
 from tests.api.shop import Shop, bearer
 from tests.system import eventually, free_port
 
 ADMIN = bearer(Role.ADMIN)
 OLD_SECONDS_MAX = 1.0
+NEW_VARIANT = "INSERT INTO variants (id, product_id, attributes) VALUES ($1, $2, jsonb_build_object($3::text, 'S'))"
 
 
 def category(http: httpx.Client) -> str:
@@ -76,6 +80,37 @@ def test_a_schema_follows_the_tree_it_is_inherited_from(shop: Shop):
     as_schema = there.get(path, headers={"Accept": "application/schema+json"})
     assert as_schema.headers["content-type"] == "application/schema+json"
     assert list(as_schema.json()["properties"]) == [code], "the same thing in another form is another read"
+
+
+def test_a_product_follows_every_edit_of_what_it_is_made_of(shop: Shop):
+    """Its own, its variants' and offers', its category's, its seller's: read in another process than edited."""
+    here, there = shop.clients
+    of = goods.seller(shop)
+    category = goods.shirts(shop)
+    made = goods.active(shop, goods.shirt(shop, of, category), of)
+    variant, path = new_id(), f"/products/{made['id']}"
+    shop.execute(NEW_VARIANT, variant, UUID(made["id"]), category["size"])
+
+    def edit(answer: httpx.Response, shown: Callable[[dict[str, Any]], object], wanted: object) -> None:
+        assert answer.status_code in {200, 201, 204}, answer.text
+        assert_follows(lambda: shown(there.get(path).json()), wanted, time.monotonic())
+
+    name = uuid4().hex
+    edit(here.patch(path, json={"title": name}, headers=of.header), lambda p: p.get("title"), name)
+    offer = f"/offers/{variant}/{of.id}"
+    terms = {"sku": name, "price": {"amount": 1500, "currency": "USD"}}
+    edit(here.put(offer, json=terms, headers=of.header), lambda p: p.get("prices"), [terms["price"]])
+    cheaper = {**terms, "price": {"amount": 1200, "currency": "USD"}}
+    edit(here.put(offer, json=cheaper, headers=of.header), lambda p: p.get("prices"), [cheaper["price"]])
+    off = here.patch(f"/variants/{variant}", json={"active": False}, headers=of.header)
+    edit(off, lambda p: [v["active"] for v in p.get("variants", ())], [False])
+    renamed = {"name": f"Renamed {name}"}
+    moved = here.put(f"/categories/{category['id']}", json=renamed, headers=ADMIN)
+    edit(moved, lambda p: p.get("category", {}).get("name"), renamed["name"])
+    seller = here.patch("/sellers/me", json={"name": f"Seller {name}"}, headers=of.header)
+    edit(seller, lambda p: p.get("seller", {}).get("name"), f"Seller {name}")
+    edit(goods.step(shop, made, "deactivate", of.header), lambda p: p.get("code"), "not_found")
+    assert there.get(path, headers=of.header).json()["status"] == "inactive", "its seller sees it still"
 
 
 def test_with_redis_gone_reads_go_to_postgresql(make_shop: Callable[[], Shop]):

@@ -54,7 +54,7 @@ async def authorise(request: Request[Any, Any, Any]) -> Principal:
     """Who asks, if the route is theirs to use; raises 401 or 403."""
     principal = await visitor(request)
     if principal is None:
-        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
+        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token")
     return principal
 
 
@@ -82,7 +82,7 @@ async def visitor(request: Request[Any, Any, Any]) -> Principal | None:
 async def _believed(edge: Edge, header: str) -> Principal:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token", WWW_Authenticate="Bearer")
+        raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token")
     await edge.freshness.ensure()
     try:
         return await edge.api_keys.verify(token) if token.startswith(PREFIX) else _of_token(edge, token)

@@ -15,7 +15,7 @@ from api.answers import answer, expected, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, refuse
 from api.submission import correlation_of
 from domain.accounts import account_sql, administration, session_sql
@@ -60,7 +60,7 @@ class AccountPage(Struct, frozen=True):
 async def list_all_accounts(
     request: Request[Any, Any, Any],
     *,
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
     email: Annotated[str | None, QueryParameter(name="email", max_length=254)] = None,
     status: Annotated[AccountStatus | None, QueryParameter(name="status")] = None,

@@ -15,7 +15,7 @@ from api.answers import answer, expected, nothing, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import refuse, refuse_if
 from api.profile import no_account
 from api.submission import correlation_of
@@ -46,7 +46,7 @@ class AddressPage(Struct, frozen=True):
 )
 async def list_addresses(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
 ) -> Response[bytes]:
     """Show one's addresses."""

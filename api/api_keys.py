@@ -19,7 +19,7 @@ from api.answers import answer, nothing, transaction
 from api.context import edge_of
 from api.decode import body_of, body_or
 from api.openapi import PROBLEMS, request_body
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, refuse, refuse_if
 from api.profile import no_account
 from api.submission import correlation_of
@@ -53,7 +53,7 @@ class ApiKeyPage(Struct, frozen=True):
 )
 async def list_api_keys(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
 ) -> Response[bytes]:
     """Show one's keys, those that are over included; the keys themselves are never shown again."""

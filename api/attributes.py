@@ -19,7 +19,7 @@ from api.context import edge_of, encode
 from api.decode import body_of, body_or
 from api.kept import Read
 from api.openapi import PROBLEMS, request_body
-from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
+from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
 from api.problems import refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
@@ -69,7 +69,7 @@ class CodeKey(Struct, frozen=True, array_like=True):
 )
 async def list_attributes(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """List the attributes categories may ask for."""

@@ -21,7 +21,7 @@ from api.context import edge_of, encode, field
 from api.decode import body_of
 from api.kept import Read
 from api.openapi import PROBLEMS, also_as, request_body
-from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
+from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
@@ -64,7 +64,7 @@ class IdKey(Struct, frozen=True, array_like=True):
 async def list_categories(
     request: Request[Any, Any, Any],
     parent: Annotated[str | None, QueryParameter(name="parent", max_length=36)] = None,
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """List all categories in the order they were made.

@@ -15,7 +15,7 @@ from msgspec import Struct
 from api.access import allow, authorise
 from api.context import Edge, edge_of, encode
 from api.openapi import PROBLEMS
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import refuse
 from api.submission import JobView, view_of
 from domain import ids
@@ -79,7 +79,7 @@ async def get_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Re
 )
 async def list_jobs(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
     status: Annotated[str | None, QueryParameter(name="status", max_length=20)] = None,
 ) -> Response[bytes]:
@@ -113,7 +113,12 @@ async def list_jobs(
     opt=allow(*Role, scope=Scope.JOBS_READ),
     summary="Follow a job (server-sent events)",
     responses={
-        200: ResponseSpec(str, generate_examples=False, media_type="text/event-stream"),
+        200: ResponseSpec(
+            str,
+            generate_examples=False,
+            media_type="text/event-stream",
+            description="`job` events: the job as it is now, and once more when it has ended",
+        ),
         **PROBLEMS(401, 403, 404, 410, 503),
     },
 )

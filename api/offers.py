@@ -14,7 +14,7 @@ from api.answers import Expected, answer, expected, nothing, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
+from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope, SellerStatus
@@ -48,7 +48,7 @@ class OfferPage(Struct, frozen=True):
 async def list_variant_offers(
     request: Request[Any, Any, Any],
     variant_id: FromPath[UUID],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """Show the offers that may be ordered now; a seller sees its own in any state, an admin every one."""

@@ -2,11 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import PathParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
@@ -27,6 +27,9 @@ from infra.broker import Silent
 
 JSON = "application/json"
 log = telemetry.logger()
+# As text: an unknown one is a 404 that names those there are.
+LaneInPath = Annotated[str, PathParameter(schema_extra={"enum": [lane.value for lane in Lane]})]
+SweepInPath = Annotated[str, PathParameter(schema_extra={"enum": list(SWEEPS)})]
 
 
 class Health(Struct, frozen=True):
@@ -85,7 +88,7 @@ async def _lane_answer(edge: Edge, lane: Lane) -> Response[bytes]:
     summary="Pause a lane",
     responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def pause_lane(request: Request[Any, Any, Any], lane: FromPath[str]) -> Response[bytes]:
+async def pause_lane(request: Request[Any, Any, Any], lane: LaneInPath) -> Response[bytes]:
     """Have no worker claim from a lane from now on, across restarts; batches in hand are finished."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
@@ -103,7 +106,7 @@ async def pause_lane(request: Request[Any, Any, Any], lane: FromPath[str]) -> Re
     summary="Resume a lane",
     responses={200: ResponseSpec(LaneView, generate_examples=False), **PROBLEMS(401, 403, 404, 503)},
 )
-async def resume_lane(request: Request[Any, Any, Any], lane: FromPath[str]) -> Response[bytes]:
+async def resume_lane(request: Request[Any, Any, Any], lane: LaneInPath) -> Response[bytes]:
     """Have workers claim from a lane again."""
     edge = edge_of(request.app.state)
     await authorise(request)
@@ -126,7 +129,7 @@ async def resume_lane(request: Request[Any, Any, Any], lane: FromPath[str]) -> R
         **PROBLEMS(400, 401, 403, 404, 409, 422, 500, 503),
     },
 )
-async def submit_sweep(request: Request[Any, Any, Any], job: FromPath[str]) -> ASGIResponse:
+async def submit_sweep(request: Request[Any, Any, Any], job: SweepInPath) -> ASGIResponse:
     """Submit a sweep as a command."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)

@@ -14,7 +14,7 @@ from api.context import edge_of, encode
 from api.credentials import check_email
 from api.decode import body_of, body_or, check_order
 from api.openapi import PROBLEMS, request_body
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, problem_of, problem_response, refuse
 from api.submission import JobView, submit
 from domain.accounts.model import Role, Scope
@@ -89,7 +89,7 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def list_own_orders(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
 ) -> Response[bytes]:
     """Show a buyer's own orders; an admin's list holds all."""

@@ -2,19 +2,29 @@
 
 import base64
 import binascii
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from api.problems import refuse
 from domain.rejections import Code
-from infra.settings import Settings
+from infra.settings import PAGE_SIZE_CEILING, Settings
 
 K = TypeVar("K", bound=Struct)
 LAST = UUID(int=(1 << 128) - 1)
 CURSOR_LENGTH_MAX = 2_000
+Limit = Annotated[
+    int | None,
+    QueryParameter(
+        name="limit",
+        description="how many items a page has at most; a deployment allows up to PAGE_SIZE_MAX",
+        schema_extra={"minimum": 1, "maximum": PAGE_SIZE_CEILING},
+    ),
+]
+"""The parameter that says how many items a page has; hold it against the deployment's limit with ``page_limit``."""
 
 
 class Page(Struct, frozen=True):

@@ -93,7 +93,9 @@ _CODES = {
 
 def on_problem(request: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
     """Answer what a handler refused."""
-    return problem_response(problem_of(error.rejection, request.url.path), error.headers)
+    # RFC 9110 §15.5.2: who is asked to say who they are is told how.
+    headers = {"WWW-Authenticate": "Bearer"} if error.rejection.status == 401 else {}
+    return problem_response(problem_of(error.rejection, request.url.path), headers | error.headers)
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, Router, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
@@ -22,7 +22,7 @@ from api.context import Edge, edge_of, encode
 from api.decode import body_of, patch_of
 from api.kept import Read
 from api.openapi import PROBLEMS, request_body
-from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
+from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
@@ -51,6 +51,7 @@ from infra.security import Principal
 
 _SLUG = re.compile(PATTERN)
 EDITORS = (Role.SELLER, Role.ADMIN)
+SlugInPath = Annotated[str, PathParameter(schema_extra={"maxLength": LENGTH_MAX})]
 SHOWN = ResponseSpec(ProductView, generate_examples=False)
 
 Decide = Callable[[Any, Product], Awaitable[Product | Rejection]]
@@ -95,7 +96,7 @@ async def get_product(request: Request[Any, Any, Any], product_id: FromPath[UUID
         **PROBLEMS(401, 403, 404, 503),
     },
 )
-async def get_product_by_slug(request: Request[Any, Any, Any], slug: FromPath[str]) -> ASGIResponse:
+async def get_product_by_slug(request: Request[Any, Any, Any], slug: SlugInPath) -> ASGIResponse:
     """Show a product as by its id; a slug that it had before leads to the one it has."""
     edge = edge_of(request.app.state)
     principal = await visitor(request)
@@ -144,7 +145,7 @@ async def _shown(edge: Edge, principal: Principal | None, product_id: UUID) -> R
 async def get_history(
     request: Request[Any, Any, Any],
     product_id: FromPath[UUID],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """Show a product's changes, the latest first, each with the fields that were other before."""

@@ -16,7 +16,7 @@ from api.credentials import check_password, hashed, is_right, session_event, set
 from api.decode import body_of
 from api.limits import attempt_at, strict
 from api.openapi import PROBLEMS, request_body
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, refuse
 from api.submission import correlation_of, ring_for
 from domain.accounts import account_sql, session_sql
@@ -145,7 +145,7 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[None]:
 )
 async def list_own_sessions(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
 ) -> Response[bytes]:
     """Show where the account is logged in."""

@@ -17,7 +17,7 @@ from api.answers import answer, expected, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import decode_cursor, encode_cursor, page_limit
+from api.paging import Limit, decode_cursor, encode_cursor, page_limit
 from api.problems import ProblemError, refuse
 from api.submission import command_of, correlation_of, ring_for
 from domain.accounts import seller_edit, seller_sql
@@ -59,7 +59,7 @@ class SellerPage(Struct, frozen=True):
 )
 async def list_all_sellers(
     request: Request[Any, Any, Any],
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
     status: Annotated[SellerStatus | None, QueryParameter(name="status")] = None,
 ) -> Response[bytes]:

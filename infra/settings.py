@@ -20,6 +20,7 @@ from infra.relay import Mailbox, Relay
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400 * 366)]
 SECRET_BYTES_MIN = 32
+PAGE_SIZE_CEILING = 1_000
 # For mails that only their developer sees, on the console.
 LOCAL_SENDER = Mailbox("ordermill@localhost", "localhost", "Ordermill")
 LOCAL_FRONT_END = "http://localhost:3000"
@@ -58,8 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     rate_auth_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
     rate_requests_per_second: Annotated[int, Meta(ge=1, le=100_000)] = 300
     wait_seconds_max: Annotated[float, Meta(ge=0, le=300)] = 30.0
-    page_size: Annotated[int, Meta(ge=1, le=1_000)] = 50
-    page_size_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    page_size: Annotated[int, Meta(ge=1, le=PAGE_SIZE_CEILING)] = 50
+    page_size_max: Annotated[int, Meta(ge=1, le=PAGE_SIZE_CEILING)] = 200
     accept_buffer_max: Count = 10_000
     accept_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
     backlog_max: Count = 100_000

@@ -20,6 +20,12 @@ Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=LINE_PATTERN)]
 OptionalLine = Annotated[str, Meta(max_length=200, pattern=EMPTY_OR_LINE_PATTERN)]
 
 
+# The description lists them; that another one is none is told by ``fault_of``.
+Country = Annotated[
+    str, Meta(min_length=2, max_length=2, pattern="^[A-Z]{2}", extra_json_schema={"enum": sorted(COUNTRIES)})
+]
+
+
 class PostalAddress(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An address. ``country`` is an ISO 3166-1 alpha-2 code, ``region`` a state or province."""
 
@@ -30,7 +36,7 @@ class PostalAddress(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     postal_code: Annotated[str, Meta(max_length=20, pattern=EMPTY_OR_LINE_PATTERN)] = ""
     city: Line
     region: Annotated[str, Meta(max_length=100, pattern=EMPTY_OR_LINE_PATTERN)] = ""
-    country: Annotated[str, Meta(min_length=2, max_length=2, pattern="^[A-Z]{2}")]
+    country: Country
     phone: Annotated[str, Meta(max_length=40, pattern=EMPTY_OR_LINE_PATTERN)] = ""
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 PASSWORD_LENGTH_MAX = 200
-Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Email = Annotated[str, Meta(min_length=3, max_length=254, extra_json_schema={"format": "email"})]
 """An e-mail address as it was written; ``domain.accounts.email`` says whether it is one."""
 Password = Annotated[str, Meta(min_length=1, max_length=PASSWORD_LENGTH_MAX)]
 Name = Annotated[str, Meta(max_length=200)]

@@ -134,6 +134,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str, path: str | N
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
     assert set(body) - _PROBLEM_FIELDS == set()
+    assert status != 401 or answer.headers["www-authenticate"].startswith("Bearer")
     assert body["type"] == f"urn:ordermill:problem:{code}"
     assert body["code"] == code
     assert body["status"] == status

@@ -1,6 +1,7 @@
 """The API's description holds exactly the routes of api.md that are built, each with its statuses."""
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -165,6 +166,71 @@ def test_it_is_openapi_3_1(document: dict[str, Any]):
             assert answer["description"], (name, status)
             if int(status) >= 400 and not name.startswith("GET /health"):
                 assert set(answer["content"]) == {"application/problem+json"}, (name, status)
+
+
+def open_ends(schema: dict[str, Any], place: str, schemas: dict[str, Any]) -> Iterator[str]:
+    """Where what is sent has no end: a string without a length, a whole number without bounds, a list of any size."""
+    schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from open_ends(inner, place, schemas)
+    kind = schema.get("type")
+    ends = {
+        "string": {"maxLength", "enum", "format", "pattern"} & set(schema),
+        "integer": {"minimum", "maximum"} <= set(schema),
+        "array": "maxItems" in schema,
+    }
+    if not ends.get(kind, True):
+        yield place
+    if kind == "array":
+        yield from open_ends(schema["items"], f"{place}[]", schemas)
+    for name, inner in schema.get("properties", {}).items():
+        yield from open_ends(inner, f"{place}.{name}", schemas)
+    if kind == "object" and schema.get("additionalProperties") is not False:
+        if "maxProperties" not in schema:
+            yield place
+        yield from open_ends(schema["additionalProperties"], f"{place}.*", schemas)
+
+
+def test_whatever_is_sent_has_bounds(document: dict[str, Any]):
+    schemas = document["components"]["schemas"]
+    found: list[str] = []
+    for name, operation in operations(document).items():
+        for parameter in operation.get("parameters", ()):
+            found += open_ends(parameter["schema"], f"{name} {parameter['name']}", schemas)
+        if "requestBody" in operation:
+            body = operation["requestBody"]["content"]["application/json"]["schema"]
+            found += open_ends(body, f"{name} body", schemas)
+    assert found == []
+
+
+def test_a_command_takes_a_key_and_tells_where_its_job_is(document: dict[str, Any]):
+    command = operations(document)["POST /orders"]
+    assert {p["name"] for p in command["parameters"]} == {"Idempotency-Key", "Prefer"}
+    assert {"Location", "Retry-After"} <= set(command["responses"]["202"]["headers"])
+    assert command["responses"]["202"]["headers"]["Location"]["required"] is True
+    assert {"Location", "Preference-Applied"} <= set(command["responses"]["200"]["headers"])
+    retry = operations(document)["POST /jobs/{job_id}/retry"]
+    assert {p["name"] for p in retry["parameters"]} == {"job_id"}
+
+
+def test_what_is_edited_on_a_version_takes_it_and_tells_the_new_one(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        takes = "If-Match" in {p["name"] for p in operation.get("parameters", ())}
+        assert takes is ("412" in operation["responses"]), name
+    edit = operations(document)["PUT /categories/{category_id}"]
+    assert edit["responses"]["200"]["headers"]["ETag"]["required"] is True
+
+
+def test_every_refusal_of_a_token_says_how_to_send_one(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        if "401" in operation["responses"]:
+            assert set(operation["responses"]["401"]["headers"]) == {"WWW-Authenticate"}, name
+
+
+def test_times_are_described_as_times(document: dict[str, Any]):
+    job = document["components"]["schemas"]["JobView"]["properties"]
+    assert job["created_at"] == {"type": "string", "format": "date-time"}
+    assert {"type": "string", "format": "date-time"} in job["finished_at"]["anyOf"]
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]):

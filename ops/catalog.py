@@ -1,25 +1,45 @@
-"""Write sellers, products, offers and stock through the domain's own statements, in bounded transactions."""
+"""Write sellers, products, offers and stock by the decisions and statements of the routes, in bounded transactions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.catalog.category_sql import insert_categories, load_taken_slugs
-from domain.catalog.model import TREE, NewOffer, NewSeller
-from domain.catalog.slugs import slugs_of
-from domain.catalog.sql import insert_offers, insert_sellers
-from domain.catalog.taxonomy import Category
+from domain.accounts.model import Position, SellerStatus
+from domain.accounts.seller_edit import Actor, applied, review
+from domain.accounts.seller_lifecycle import Review
+from domain.accounts.seller_model import Seller
+from domain.accounts.seller_sql import insert_members, insert_sellers, update_sellers
+from domain.catalog.category_reads import load_schemas
+from domain.catalog.category_sql import hold_tree
+from domain.catalog.listing_sql import refresh_listings
+from domain.catalog.offer_sql import apply_offers
+from domain.catalog.offers import decide
+from domain.catalog.product_model import Product
+from domain.catalog.product_sql import insert_products, take_slugs
+from domain.catalog.variant_sql import insert_variants
 from domain.inventory.model import StockKey
 from domain.inventory.sql import open_stock, receive_stock
 from domain.journal.changes_sql import note_changes
-from domain.journal.model import SYSTEM
+from domain.journal.sql import insert_events
 from infra import postgres
 from infra.clock import new_id
+from ops.goods import (
+    CatalogError,
+    NewOffer,
+    NewProduct,
+    NewSeller,
+    allowed,
+    offers_of,
+    product_of,
+    products_of,
+    shelves_of,
+    steps_of,
+    variants_of,
+)
+from ops.shelves import put_up
 
 STEP_OFFERS = 2_000
-ROOTS_BY_NAME = """
-SELECT DISTINCT ON (name) id, name FROM categories WHERE parent_id IS NULL AND name = ANY ($1) ORDER BY name, id
-"""
 
 
 async def write_catalog(
@@ -31,53 +51,75 @@ async def write_catalog(
     reason: str,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> None:
-    """Write sellers and offers with their first stock; ``progress`` hears how many offers each step wrote."""
+    """Write sellers and single offers, with the categories, products and variants they need.
+
+    ``progress`` hears how many offers each step wrote. Raises CatalogError.
+    """
+    shelves, attributes = shelves_of(offers)
     async with postgres.transaction(conn):
-        await insert_sellers(conn, sellers, actor=actor)
-        categories = await ensure_categories(conn, {o.category for o in offers if o.category is not None}, actor=actor)
-    for step in _steps(offers):
+        await write_sellers(conn, sellers, actor=actor)
+        schemas = await put_up(conn, shelves, attributes, actor=actor)
+    await write_products(conn, products_of(offers, schemas), actor=actor, reason=reason, progress=progress)
+
+
+async def write_sellers(conn: Any, sellers: Sequence[NewSeller], *, actor: UUID) -> None:
+    """Write approved sellers; one with an owner applied before. Run it in a transaction."""
+    now = datetime.now(UTC)
+    before = [
+        Seller(s.id, s.name, "", SellerStatus.APPLIED, "", None, "", 0 if s.owner is None else 1, now) for s in sellers
+    ]
+    edits = [allowed(review(seller, Review.APPROVE, "", Actor(actor, ""))) for seller in before]
+    await insert_sellers(conn, [edit.seller for edit in edits])
+    owned = [(s.owner, n) for n, s in enumerate(sellers) if s.owner is not None]
+    await update_sellers(conn, [edits[n].seller for _, n in owned])
+    await insert_members(conn, [(owner, sellers[n].id, Position.OWNER) for owner, n in owned])
+    await insert_events(conn, [applied(before[n], Actor(owner, "")) for owner, n in owned])
+    await insert_events(conn, [edit.event for edit in edits])
+    await note_changes(conn, [seller.id for seller in sellers])
+
+
+async def write_products(
+    conn: Any,
+    products: Sequence[NewProduct],
+    *,
+    actor: UUID,
+    reason: str,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> None:
+    """Write products that are for sale, with their variants, offers and first stock; raises CatalogError.
+
+    ``progress`` hears how many offers each step wrote.
+    """
+    for step in steps_of(products, STEP_OFFERS):
         async with postgres.transaction(conn):
-            await insert_offers(conn, step, categories, actor=actor)
-            await open_stock(conn, [(o.variant_id, o.seller_id) for o in step])
-            stocked = [o for o in step if o.units > 0]
-            await receive_stock(
-                conn,
-                [(new_id(), StockKey(o.variant_id, o.seller_id), o.units) for o in stocked],
-                actor=actor,
-                reason=reason,
-            )
-        progress(len(step))
-    # The first batches must be planned for the tables as they are now.
+            await write_step(conn, step, actor=actor, reason=reason)
+        progress(sum(len(product.offers) for product in step))
+    await analyse(conn)
+
+
+async def analyse(conn: Any) -> None:
+    """Tell PostgreSQL what the tables hold: the first batches must be planned for them as they are now."""
     await conn.execute("ANALYZE sellers, categories, products, variants, offers, listings, listing_prices, stock")
 
 
-async def ensure_categories(conn: Any, names: set[str], *, actor: UUID) -> dict[str, UUID]:
-    """The ids of roots of the tree by name; those that aren't there are made."""
-    # First, so that nobody else makes one of them meanwhile.
-    await note_changes(conn, [TREE])
-    known = {name: category_id for category_id, name in await conn.fetch(ROOTS_BY_NAME, list(names))}
-    slugs = {name: slugs_of(name, new_id()) for name in sorted(names - known.keys())}
-    taken = await load_taken_slugs(conn, [slug for tried in slugs.values() for slug in tried], but=SYSTEM)
-    made: list[Category] = []
-    for name, tried in slugs.items():
-        slug = next(slug for slug in tried if slug not in taken)
-        taken.add(slug)
-        category_id = new_id()
-        made.append(Category(category_id, None, name, slug, (category_id,), 0, 1))
-    await insert_categories(conn, made, actor=actor)
-    return known | {category.name: category.id for category in made}
-
-
-def _steps(offers: Sequence[NewOffer]) -> Iterator[list[NewOffer]]:
-    """Cut offers into steps, those of one product together: its row is written once, with the first of them."""
-    by_product: dict[UUID, list[NewOffer]] = {}
-    for offer in offers:
-        by_product.setdefault(offer.product_id, []).append(offer)
-    step: list[NewOffer] = []
-    for together in by_product.values():
-        if step and len(step) + len(together) > STEP_OFFERS:
-            yield step
-            step = []
-        step += together
-    if step:
-        yield step
+async def write_step(conn: Any, products: Sequence[NewProduct], *, actor: UUID, reason: str) -> None:
+    """Write a few products that are for sale, with all that hangs on them. Run it in a transaction."""
+    await hold_tree(conn)
+    schemas = await load_schemas(conn, list({p.details.category_id for p in products if p.details.category_id}))
+    slugs = await take_slugs(conn, [(product.id, product.details.title) for product in products])
+    made: list[Product] = []
+    variants = []
+    for product in products:
+        schema = schemas.get(product.details.category_id) if product.details.category_id else None
+        if schema is None or product.id not in slugs:
+            raise CatalogError(f"product {product.id}: {'its slugs are taken' if schema else 'it has no category'}")
+        made.append(product_of(product, slugs[product.id], schema))
+        variants += variants_of(product, schema, new_id)
+    await insert_products(conn, made, actor=actor)
+    await insert_variants(conn, variants, actor=actor, correlation="")
+    plan = decide(offers_of(products), {}, actor=actor, correlation="")
+    await apply_offers(conn, plan)
+    await open_stock(conn, [offer.key for offer in plan.new])
+    units = [(key, units) for product in products for key, units in product.units.items() if units > 0]
+    await receive_stock(conn, [(new_id(), StockKey(*key), n) for key, n in units], actor=actor, reason=reason)
+    await refresh_listings(conn, [product.id for product in made])

@@ -15,10 +15,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-import msgspec
 from msgspec import Struct
 
-from domain.catalog.model import NewOffer, NewSeller, OfferKey, PriceChange
+from domain.catalog.model import OfferKey, PriceChange
 from domain.catalog.offer_sql import change_prices
 from domain.invariants import Audit, run_audit
 from domain.journal.model import SYSTEM
@@ -28,6 +27,7 @@ from domain.rejections import Code
 from infra import postgres
 from infra.security import Tokens
 from ops.catalog import write_catalog
+from ops.goods import NewOffer, NewSeller
 from ops.load import Client
 from ops.olist import CURRENCY, Line, Product, RecordedOrder, Records, Seller
 from ops.output import Output
@@ -37,6 +37,7 @@ from ops.temporary import serving
 
 IN_FLIGHT_MAX = 128
 SHORT_ID = 8
+UNCATEGORISED = "uncategorised"
 Step = Callable[[int], None]
 
 KNOWN = """
@@ -120,7 +121,11 @@ def catalog_of(records: Records) -> tuple[list[NewSeller], list[NewOffer]]:
             first.setdefault(key, line)
             units[key] = units.get(key, 0) + line.quantity
     sellers = [NewSeller(seller.id, _seller_name(seller)) for seller in records.sellers.values()]
-    offers = [_offer(line, records.products[line.product_id], units[key]) for key, line in first.items()]
+    several = {line.product_id for line in first.values() if line.variant_no}
+    offers = [
+        _offer(line, records.products[line.product_id], units[key], several=line.product_id in several)
+        for key, line in first.items()
+    ]
     return sellers, offers
 
 
@@ -129,16 +134,16 @@ def _seller_name(seller: Seller) -> str:
     return f"{place} {seller.id.hex[:SHORT_ID]}".strip()
 
 
-def _offer(line: Line, product: Product, units: int) -> NewOffer:
+def _offer(line: Line, product: Product, units: int, *, several: bool) -> NewOffer:
     suffix = f"-{line.variant_no + 1}" if line.variant_no else ""
-    title = (product.category or "uncategorised").replace("_", " ").capitalize()
+    title = (product.category or UNCATEGORISED).replace("_", " ").capitalize()
     return NewOffer(
         product_id=product.id,
         variant_id=variant_id(line),
         seller_id=line.seller_id,
         title=f"{title} {product.id.hex[:SHORT_ID]}",
-        category=product.category,
-        attributes=msgspec.json.encode({"variant": str(line.variant_no + 1)} if line.variant_no else {}).decode(),
+        category=product.category or UNCATEGORISED,
+        attributes={"variant": str(line.variant_no + 1)} if several else {},
         sku=f"{product.id.hex}{suffix}",
         price_minor=line.unit_price_minor,
         currency=CURRENCY,

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.catalog.model import NewOffer, NewSeller
 from domain.orders.model import OrderLine, PlaceOrder
+from ops.goods import NewOffer, NewSeller
 
 CURRENCY = "EUR"
 _SELLERS = ("Fjord & Field", "Copper Kettle", "Night Train Books", "Halyard", "Low Tide Ceramics", "Second Spring")
@@ -105,7 +105,7 @@ def _offer(chance: Random, seller: NewSeller, title: str, *, units: int) -> NewO
         seller_id=seller.id,
         title=title,
         category="flash sale",
-        attributes="{}",
+        attributes={},
         sku=variant_id.hex,
         price_minor=chance.randrange(500, 20_000, 50),
         currency=CURRENCY,

@@ -6,13 +6,14 @@ from uuid import UUID, uuid4
 import msgspec
 
 from domain.accounts.model import Position, Role
-from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.orders.model import OrderLine, PlaceOrder
 from infra.clock import new_id
 from infra.security import Tokens
-from ops.catalog import write_catalog
+from ops.catalog import write_catalog, write_sellers, write_step
+from ops.goods import NewOffer, NewSeller, products_of, shelves_of
+from ops.shelves import put_up
 
 SECRET_KEY = "a-secret-key-of-the-tests-0123456789"
 
@@ -30,7 +31,7 @@ def offer(seller: NewSeller, *, units: int = 100, price: int = 1000, currency: s
         seller_id=seller.id,
         title="A thing",
         category="things",
-        attributes='{"colour": "red"}',
+        attributes={"colour": "red"},
         sku=sku or variant.hex,
         price_minor=price,
         currency=currency,
@@ -46,6 +47,14 @@ async def write_offers(
     made = [offer(who[n % sellers], units=units, price=price, currency=currency) for n in range(offers)]
     await write_catalog(conn, who, made, actor=SYSTEM, reason="test")
     return made
+
+
+async def write_in_transaction(conn: Any, sellers: list[NewSeller], offers: list[NewOffer]) -> None:
+    """Write sellers and offers in the transaction that the caller has begun."""
+    shelves, attributes = shelves_of(offers)
+    await write_sellers(conn, sellers, actor=SYSTEM)
+    schemas = await put_up(conn, shelves, attributes, actor=SYSTEM)
+    await write_step(conn, products_of(offers, schemas), actor=SYSTEM, reason="test")
 
 
 def place(*offers: NewOffer, quantity: int = 1, currency: str = "USD") -> PlaceOrder:

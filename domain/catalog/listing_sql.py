@@ -24,6 +24,14 @@ STANDS = """(
 )"""
 """Whether an offer stands: it is sellable as soon as its product is active. Of offers o, variants v and sellers s."""
 
+# The offers of a product p. OFFSET 0 keeps the planner from beginning with all approved sellers and all they offer,
+# which it does while it takes them for few.
+_OFFERED = """
+variants v JOIN offers o ON o.variant_id = v.id
+CROSS JOIN LATERAL (SELECT status FROM sellers WHERE id = o.seller_id OFFSET 0) AS s
+WHERE v.product_id = p.id
+"""
+
 # Rows that stay the same are left alone: most changes change little of a listing.
 REFRESH_LISTINGS = f"""
 WITH said AS (
@@ -43,19 +51,19 @@ WITH said AS (
     SELECT product_id, array_agg(DISTINCT CASE WHEN length(word) <= {TOKEN_LENGTH_MAX} THEN word ELSE md5(word) END
         ORDER BY CASE WHEN length(word) <= {TOKEN_LENGTH_MAX} THEN word ELSE md5(word) END) AS tokens
     FROM words GROUP BY product_id
-), offered AS (
-    SELECT v.product_id,
-           array_agg(DISTINCT o.seller_id ORDER BY o.seller_id) FILTER (WHERE {STANDS}) AS sellers,
-           min(CASE WHEN o.valid_from > now() THEN o.valid_from ELSE o.valid_until END)
-               FILTER (WHERE o.active AND (o.valid_from > now() OR o.valid_until > now())) AS due_at
-    FROM variants v JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
-    WHERE v.product_id = ANY ($1::uuid[]) GROUP BY v.product_id
 )
 INSERT INTO listings AS l (product_id, status, seller_id, category_id, slug, created_at, sellers, tokens, due_at)
 SELECT p.id, p.status, p.seller_id, p.category_id, p.slug, p.created_at,
        ARRAY(SELECT DISTINCT u FROM unnest(p.seller_id || f.sellers) AS u ORDER BY u),
        coalesce(t.tokens, '{{}}'), f.due_at
-FROM products p LEFT JOIN tokens t ON t.product_id = p.id LEFT JOIN offered f ON f.product_id = p.id
+FROM products p
+LEFT JOIN tokens t ON t.product_id = p.id
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT o.seller_id ORDER BY o.seller_id) FILTER (WHERE {STANDS}) AS sellers,
+           min(CASE WHEN o.valid_from > now() THEN o.valid_from ELSE o.valid_until END)
+               FILTER (WHERE o.active AND (o.valid_from > now() OR o.valid_until > now())) AS due_at
+    FROM {_OFFERED}
+) AS f
 WHERE p.id = ANY ($1::uuid[])
 ON CONFLICT (product_id) DO UPDATE SET status = excluded.status, category_id = excluded.category_id,
     slug = excluded.slug, sellers = excluded.sellers, tokens = excluded.tokens, due_at = excluded.due_at
@@ -65,10 +73,12 @@ WHERE (l.status, l.category_id, l.slug, l.sellers, l.tokens, l.due_at) IS DISTIN
 
 REFRESH_PRICES = f"""
 WITH lowest AS (
-    SELECT p.id AS product_id, o.currency, min(o.price_minor) AS price_minor, p.status, p.category_id
-    FROM products p
-    JOIN variants v ON v.product_id = p.id JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
-    WHERE p.id = ANY ($1::uuid[]) AND {STANDS} GROUP BY p.id, o.currency
+    SELECT p.id AS product_id, f.currency, f.price_minor, p.status, p.category_id
+    FROM products p CROSS JOIN LATERAL (
+        SELECT o.currency, min(o.price_minor) AS price_minor
+        FROM {_OFFERED} AND {STANDS} GROUP BY o.currency
+    ) AS f
+    WHERE p.id = ANY ($1::uuid[])
 ), gone AS (
     DELETE FROM listing_prices g WHERE g.product_id = ANY ($1::uuid[])
     AND NOT EXISTS (SELECT FROM lowest w WHERE w.product_id = g.product_id AND w.currency = g.currency)

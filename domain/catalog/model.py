@@ -30,28 +30,6 @@ class Offer(Struct, frozen=True):
     available: int
 
 
-class NewSeller(Struct, frozen=True):
-    """A seller to write, approved from the start."""
-
-    id: UUID
-    name: str
-
-
-class NewOffer(Struct, frozen=True):
-    """A product with one variant, its first offer and the units received with it."""
-
-    product_id: UUID
-    variant_id: UUID
-    seller_id: UUID
-    title: str
-    category: str | None
-    attributes: str
-    sku: str
-    price_minor: int
-    currency: str
-    units: int
-
-
 class PriceChange(Struct, frozen=True):
     """A new price of an offer, in minor units of its own currency."""
 

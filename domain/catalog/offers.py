@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from domain import ids
 from domain.catalog.model import OfferKey
+from domain.catalog.product_lifecycle import ProductStatus
 from domain.catalog.variants import OwnedVariant
 from domain.journal.model import Event
 from domain.money import Money
@@ -118,7 +119,7 @@ def check_offering(variant: OwnedVariant | None, seller_id: UUID) -> Rejection |
 
 
 def _is_prepared_by(variant: OwnedVariant, seller_id: UUID) -> bool:
-    return variant.seller_id == seller_id and variant.product_status != "archived"
+    return variant.seller_id == seller_id and variant.product_status is not ProductStatus.ARCHIVED
 
 
 def decide(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from domain.catalog.product_lifecycle import ProductStatus
 from domain.catalog.variants import Combination, OwnedVariant, Variant
 from domain.connection import Connection
 
@@ -32,7 +33,7 @@ async def load_variants_of(conn: Connection, products: Sequence[UUID]) -> dict[U
 
 
 def _owned(row: Any) -> OwnedVariant:
-    return OwnedVariant(_variant(row), row["seller_id"], row["product_status"])
+    return OwnedVariant(_variant(row), row["seller_id"], ProductStatus(row["product_status"]))
 
 
 def _variant(row: Any) -> Variant:

@@ -14,7 +14,14 @@ from domain.connection import Connection
 from domain.journal.sql import insert_events
 from domain.writing import Rows, write
 
-COLUMNS = (("id", "uuid"), ("product_id", "uuid"), ("attributes", "jsonb"))
+COLUMNS = (
+    ("id", "uuid"),
+    ("product_id", "uuid"),
+    ("attributes", "jsonb"),
+    ("active", "boolean"),
+    ("barcode", "text"),
+    ("weight_grams", "integer"),
+)
 
 LOCK_PRODUCTS_OF = """
 SELECT id FROM products WHERE id IN (SELECT product_id FROM variants WHERE id = ANY ($1::uuid[]))
@@ -36,7 +43,10 @@ async def lock_products_of(conn: Connection, variants: Sequence[UUID]) -> list[U
 
 async def insert_variants(conn: Connection, variants: Sequence[Variant], *, actor: UUID, correlation: str) -> None:
     """Write new variants and their events; a combination that its product has already is a unique violation."""
-    records = [(v.id, v.product_id, msgspec.json.encode(v.attributes).decode()) for v in variants]
+    records = [
+        (v.id, v.product_id, msgspec.json.encode(v.attributes).decode(), v.active, v.barcode, v.weight_grams)
+        for v in variants
+    ]
     await write(conn, Rows("variants", COLUMNS, records))
     await insert_events(conn, [created(v, actor=actor, correlation=correlation) for v in variants])
 

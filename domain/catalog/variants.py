@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.catalog.barcode import Barcode, is_gtin
+from domain.catalog.product_lifecycle import ProductStatus
 from domain.catalog.schema import Schema, Value, check
 from domain.journal.model import Event
 from domain.rejections import Code, Rejection
@@ -43,12 +44,19 @@ class OwnedVariant(Struct, frozen=True):
 
     variant: Variant
     seller_id: UUID
-    product_status: str
+    product_status: ProductStatus
 
     @property
     def is_shown(self) -> bool:
         """Whether anybody may see it, and every approved seller may offer it."""
-        return self.variant.active and self.product_status == "active"
+        return self.variant.active and self.product_status is ProductStatus.ACTIVE
+
+
+class VariantList(Struct, frozen=True):
+    """All variants of a product in the order they were made, and which of them were made just now."""
+
+    items: list[Variant]
+    created: list[UUID]
 
 
 class VariantChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +85,13 @@ def created(variant: Variant, *, actor: UUID, correlation: str) -> Event:
 def changed(variant: Variant, *, actor: UUID, correlation: str) -> Event:
     """The event of a change that led to this variant."""
     return Event(variant.id, variant.version, "variant.changed", _facts(variant), actor, correlation)
+
+
+def check_state(status: ProductStatus) -> Rejection | None:
+    """Refuse to make or change variants of a product that is archived."""
+    if status is not ProductStatus.ARCHIVED:
+        return None
+    return Rejection(409, Code.PRODUCT_STATE, "the product is archived: its variants stay as they are")
 
 
 def change(variant: Variant, wish: VariantChange) -> Variant | Rejection:

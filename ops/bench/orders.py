@@ -13,12 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from domain.accounts.model import Role
-from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM
 from domain.orders.model import OrderLine, PlaceOrder
 from infra.clock import new_id
 from infra.security import Tokens
 from ops.catalog import write_catalog
+from ops.goods import NewOffer, NewSeller
 
 CURRENCY = "USD"
 UNITS_PLENTY = 100_000_000
@@ -53,7 +53,7 @@ def _offer(number: int, seller: NewSeller) -> NewOffer:
         seller_id=seller.id,
         title=f"Product {number}",
         category=f"category {number % 50}",
-        attributes='{"colour": "slate", "size": "M"}',
+        attributes={"colour": "slate", "size": "M"},
         sku=f"SKU-{number:06d}",
         price_minor=500 + number % 9_000,
         currency=CURRENCY,

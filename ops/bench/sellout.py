@@ -6,7 +6,6 @@ and refusing an order must not cost more than placing it.
 
 import asyncio
 
-from domain.catalog.model import NewOffer
 from domain.journal.model import SYSTEM
 from infra.clock import new_id
 from ops.bench import checks
@@ -16,6 +15,7 @@ from ops.bench.model import Scenario, percentiles
 from ops.bench.orders import CURRENCY, draw_buyers, draw_orders
 from ops.bench.stage import Scene, Stage
 from ops.catalog import write_catalog
+from ops.goods import NewOffer
 
 UNITS_HELD = """
 SELECT coalesce(sum(quantity), 0) FROM reservations
@@ -75,7 +75,7 @@ async def _write_scarce(stage: Stage, scene: Scene) -> NewOffer:
         seller_id=stage.goods.sellers[0].id,
         title="What everyone wants",
         category="scarce",
-        attributes="{}",
+        attributes={},
         sku="SCARCE",
         price_minor=4_999,
         currency=CURRENCY,

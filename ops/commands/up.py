@@ -20,6 +20,7 @@ from ops import target
 from ops.output import CommandError, Output, json_option
 
 if TYPE_CHECKING:
+    from ops.sample import Owners
     from ops.stack import Supervisor
 
 TOKEN_SECONDS = 7 * 86_400
@@ -35,6 +36,9 @@ class Up(Struct, frozen=True):
     buyer: UUID | None = None
     buyer_token: str | None = None
     admin_token: str | None = None
+    owners: list[str] | None = None
+    """The addresses of the sample's sellers' owners, when it was written just now."""
+    owners_password: str | None = None
 
 
 class _Stop(BaseException):
@@ -42,7 +46,7 @@ class _Stop(BaseException):
 
 
 @click.command("up", help=__doc__)
-@click.option("--sample", is_flag=True, help="Write a small catalog and print a buyer's and an admin's token.")
+@click.option("--sample", is_flag=True, help="Write a small catalog; print tokens and its owners' login.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=None, help="Where the api listens [default: 8000].")
 @target.data_option
 @json_option
@@ -125,25 +129,28 @@ def _serve(
 ) -> None:
     from ops.processes import IO_LANES, Fleet  # noqa: PLC0415 - see _run
 
-    asyncio.run(_prepare(here, sample=sample, output=output))
+    owners = asyncio.run(_prepare(here, sample=sample, output=output))
     fleet = Fleet(supervisor, logs=logs, env={**here.environment(), **tried_out})
     with fleet.together():
         fleet.worker("worker-core")
         fleet.worker("worker-io", lanes=IO_LANES)
         fleet.scheduler()
         url = fleet.web(port=port)
-    ready = _ready(here, url, logs, sample=sample)
+    ready = _ready(here, url, logs, sample=sample, owners=owners)
     output.say(f"api     {ready.url}  (docs at {ready.url}/docs)")
     output.say(f"logs    {ready.logs}")
     if ready.buyer_token is not None:
         output.say(f"buyer   {ready.buyer_token}")
         output.say(f"admin   {ready.admin_token}")
+    if ready.owners is not None:
+        output.say(f"owners  {', '.join(ready.owners)}")
+        output.say(f"        log in at POST /auth/login with {ready.owners_password} (shown only now)")
     output.say("Ctrl-C stops everything.")
     output.result(ready)
     threading.Event().wait()
 
 
-async def _prepare(here: target.Target, *, sample: bool, output: Output) -> None:
+async def _prepare(here: target.Target, *, sample: bool, output: Output) -> "Owners | None":
     """Refuse settings that can't work, bring the schema up to date, write the sample."""
     from infra.migrate import migrate  # noqa: PLC0415 - see _run
     from infra.postgres import check_connections  # noqa: PLC0415
@@ -154,13 +161,15 @@ async def _prepare(here: target.Target, *, sample: bool, output: Output) -> None
     done = await migrate(here.database_url)
     if done:
         output.say(f"schema  {done} migration{'' if done == 1 else 's'} run")
-    if sample:
-        async with target.connect(here) as conn:
-            written = await write_sample(conn)
-        output.say("sample  3 sellers, 20 products" if written else "sample  is there already")
+    if not sample:
+        return None
+    async with target.connect(here) as conn:
+        owners = await write_sample(conn)
+    output.say("sample  3 sellers, 20 products" if owners else "sample  is there already")
+    return owners
 
 
-def _ready(here: target.Target, url: str, logs: Path, *, sample: bool) -> Up:
+def _ready(here: target.Target, url: str, logs: Path, *, sample: bool, owners: "Owners | None") -> Up:
     from domain.accounts.model import Role  # noqa: PLC0415 - see _run
 
     up = Up(url, here.database_url, here.redis_url, str(logs))
@@ -175,4 +184,6 @@ def _ready(here: target.Target, url: str, logs: Path, *, sample: bool) -> Up:
         buyer,
         tokens.sign(buyer, frozenset({Role.BUYER}), TOKEN_SECONDS),
         tokens.sign(uuid4(), frozenset({Role.ADMIN}), TOKEN_SECONDS),
+        None if owners is None else owners.emails,
+        None if owners is None else owners.password,
     )

@@ -13,9 +13,9 @@ import httpx
 
 from domain.accounts.model import Role
 from domain.catalog.category_sql import hold_tree
-from domain.catalog.model import NewOffer, NewSeller
 from domain.journal.model import SYSTEM
 from ops.catalog import write_catalog
+from ops.goods import NewOffer, NewSeller
 from ops.stack import EmbeddedStack
 from tests import databases
 from tests.builders import offer, token, write_account, write_member, write_offers

@@ -10,8 +10,8 @@ import pytest
 
 from domain import ids
 from domain.accounts.model import Role
-from domain.catalog.model import NewOffer
 from infra.clock import new_id
+from ops.goods import NewOffer
 from tests.api.shop import Shop, assert_problem, bearer, line, wait
 
 ADMIN = bearer(Role.ADMIN)

@@ -42,6 +42,7 @@ ROUTES = {
     "POST /products/{product_id}/activate": {200, 400, 401, 403, 404, 409, 412, 503},
     "POST /products/{product_id}/deactivate": {200, 400, 401, 403, 404, 409, 412, 503},
     "POST /products/{product_id}/archive": {200, 400, 401, 403, 404, 409, 412, 503},
+    "POST /products/{product_id}/variants/generate": {200, 401, 403, 404, 409, 422, 503},
     "GET /variants/{variant_id}": {200, 401, 403, 404, 503},
     "PATCH /variants/{variant_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
     "GET /variants/{variant_id}/offers": {200, 400, 401, 403, 404, 503},

@@ -12,8 +12,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.accounts.model import Position, Role
-from domain.catalog.model import NewOffer
 from infra.clock import new_id
+from ops.goods import NewOffer
 from tests.api import people, tree
 from tests.api.principals import NEW_SELLER, Persona
 from tests.api.shop import Shop, bearer, order, wait
@@ -236,6 +236,7 @@ ENTRIES = {
     "POST /products/{product_id}/activate": Entry(Things.hidden_product),
     "POST /products/{product_id}/deactivate": Entry(Things.product),
     "POST /products/{product_id}/archive": Entry(Things.hidden_product),
+    "POST /products/{product_id}/variants/generate": Entry(Things.product),
     "GET /variants/{variant_id}": Entry(Things.variant, hidden=Things.hidden_variant),
     "PATCH /variants/{variant_id}": Entry(Things.variant, {"weight_grams": 100}),
     "GET /variants/{variant_id}/offers": Entry(Things.variant, hidden=Things.hidden_variant),

@@ -18,12 +18,11 @@ from domain.accounts.seller_model import (
     SellerNamed,
     SellerTurnedDown,
 )
-from domain.catalog.model import NewSeller, PriceChange
+from domain.catalog.model import PriceChange
 from domain.catalog.offer_sql import apply_offers, change_prices, load_states
 from domain.catalog.offers import OfferTerms, WantedOffer, decide, end
 from domain.catalog.product_lifecycle import ProductStatus, Step
 from domain.catalog.product_sql import change_products, lock_products
-from domain.catalog.sql import insert_offers, insert_sellers
 from domain.catalog.taxonomy import (
     AttributeAssigned,
     AttributeDeleted,
@@ -40,6 +39,8 @@ from domain.journal.model import SYSTEM
 from domain.money import Money
 from domain.orders.model import LinesCancelled, OrderExpired, OrderPlaced, PlacedLine
 from infra.clock import new_id
+from ops.catalog import write_catalog
+from ops.goods import NewSeller
 from tests.builders import offer
 from tests.docs.source import PACKAGES, defined, python_files, section_of, table_rows, tree_of
 
@@ -87,8 +88,7 @@ def test_the_fields_of_an_orders_events_are_listed():
 async def test_the_fields_of_the_catalogs_events_are_listed(conn):
     seller = NewSeller(new_id(), "Seller")
     made = offer(seller)
-    await insert_sellers(conn, [seller], actor=SYSTEM)
-    await insert_offers(conn, [made], {made.category: None}, actor=SYSTEM)
+    await write_catalog(conn, [seller], [made], actor=SYSTEM, reason="test")
     await change_prices(conn, [PriceChange(made.variant_id, seller.id, 7)], actor=SYSTEM)
     product = (await lock_products(conn, [made.product_id]))[made.product_id]
     for step in Step:

@@ -13,8 +13,8 @@ import psutil
 from msgspec import Struct
 
 from domain.accounts.model import Role
-from domain.catalog.model import NewOffer
 from domain.invariants import run_audit
+from ops.goods import NewOffer
 from ops.stack import EmbeddedStack
 from tests.builders import token, write_offers
 from tests.system import System, eventually

@@ -19,8 +19,8 @@ import msgspec
 import psutil
 import pytest
 
-from domain.catalog.model import NewOffer
 from domain.invariants import run_audit
+from ops.goods import NewOffer
 from ops.load import Client
 from ops.processes import free_port
 from tests import databases

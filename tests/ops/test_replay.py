@@ -13,6 +13,7 @@ from infra.security import Tokens
 from ops.load import Client
 from ops.olist import CURRENCY, Line, Records, read_records
 from ops.replay import (
+    UNCATEGORISED,
     Replay,
     Result,
     TargetInUseError,
@@ -143,7 +144,9 @@ async def test_two_prices_in_one_order_come_out_as_one_recorded_line(tmp_path: P
 async def test_refused_orders_are_rejected_and_for_their_price_mismatched_too(conn: Any, url: str, records: Records):
     sellers, offers = catalog_of(records)
     other = [
-        replace(o, price_minor=o.price_minor + (o.category == "pc_gamer"), units=o.units if o.category else 0)
+        replace(
+            o, price_minor=o.price_minor + (o.category == "pc_gamer"), units=o.units * (o.category != UNCATEGORISED)
+        )
         for o in offers
     ]
     await import_catalog(conn, sellers, other, lambda _n: None)

@@ -1,6 +1,7 @@
 """``ordermill up``: everything with one command, gone with it, and back after any of it was killed."""
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from ops import sample
 from ops.processes import free_port
+from ops.sample_goods import OWNERS, SELLERS
 from tests.ops.console import ORDERMILL, environment, ordermill, result_of
 from tests.system import eventually
 
@@ -101,6 +103,13 @@ def _tokens(running: Up) -> dict[str, str]:
     return {line[0]: line[1] for line in lines if line and line[0] in {"buyer", "admin"}}
 
 
+def _owners(running: Up) -> tuple[list[str], str]:
+    """The addresses and the password that were printed."""
+    found = re.search(r"^owners +(.+)\n +log in at POST /auth/login with (\S+) ", running.said(), re.MULTILINE)
+    assert found is not None, running.said()
+    return found[1].split(", "), found[2]
+
+
 def _place(running: Up, token: str, *, wait: bool = True) -> httpx.Response:
     return httpx.post(
         f"{running.url}/orders",
@@ -124,6 +133,14 @@ def test_one_command_runs_everything_and_ctrl_c_stops_all_of_it(up, data):
     assert {lane["lane"]: lane["workers"] for lane in lanes["items"]} == dict.fromkeys(
         ("orders", "stock", "pricing", "io", "sweeps"), 1
     )
+    owners, password = _owners(running)
+    assert owners == list(OWNERS)
+    login = {"email": owners[0], "password": password}
+    session = httpx.post(f"{running.url}/auth/login", json=login, timeout=30)
+    seller = httpx.get(
+        f"{running.url}/sellers/me", headers={"Authorization": f"Bearer {session.json()['access_token']}"}, timeout=30
+    )
+    assert (seller.status_code, seller.json()["name"]) == (200, SELLERS[0]), seller.text
     # Other commands find it by its folder; nothing that was placed is in doubt.
     assert result_of("audit", "--data", str(data), env=environment())["violations"] == 0
     signed = result_of("token", "--role", "ADMIN", "--data", str(data), env=environment())["token"]

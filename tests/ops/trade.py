@@ -9,7 +9,7 @@ from msgspec import Struct
 
 import jobs
 from domain.catalog import attribute_sql, category_sql
-from domain.catalog.model import TREE, NewOffer, NewSeller, PriceChange
+from domain.catalog.model import TREE, PriceChange
 from domain.catalog.offer_sql import change_prices
 from domain.catalog.schema import AttributeKind
 from domain.catalog.taxonomy import Assigned, AttributeEdit, Category, StoredAttribute
@@ -23,6 +23,7 @@ from domain.orders.model import CancelOrder, OrderLine, PlaceOrder
 from infra import postgres
 from infra.clock import new_id
 from ops.catalog import write_catalog
+from ops.goods import NewOffer, NewSeller
 from tests.builders import new, offer, place, submit
 from workers.batches import BatchRunner, Cursor
 

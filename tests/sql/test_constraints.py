@@ -6,9 +6,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from domain.catalog.model import NewOffer
 from domain.migrations.sql.first import FROZEN_TABLES
 from jobs.place_orders import place_orders
+from ops.goods import NewOffer
 from tests.builders import place, submit, write_offers
 from tests.engine.fixtures import database_url, reused_database
 from tests.engine.parts import rig_of

@@ -24,6 +24,7 @@ from api.kept import Read
 from api.openapi import PROBLEMS, request_body
 from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
 from api.problems import ProblemError, refuse
+from api.product_lists import list_products
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
 from domain.catalog.category_reads import load_schemas
@@ -283,6 +284,14 @@ def _not_found() -> ProblemError:
 
 router = Router(
     path="/",
-    route_handlers=[get_product, get_product_by_slug, get_history, create_product, replace_product, patch_product],
+    route_handlers=[
+        list_products,
+        get_product,
+        get_product_by_slug,
+        get_history,
+        create_product,
+        replace_product,
+        patch_product,
+    ],
     tags=["products"],
 )

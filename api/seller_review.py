@@ -29,6 +29,9 @@ from domain.accounts.seller_lifecycle import Review
 from domain.accounts.seller_model import ReviewReason, SellerView, view_of
 from domain.accounts.seller_reads import list_sellers
 from domain.accounts.seller_sql import write_edit
+from domain.catalog.listing import RelistProducts
+from domain.catalog.relist_sql import relist_sellers
+from domain.journal.model import Command
 from domain.journal.sql import insert_commands
 from domain.rejections import Code, Rejection
 
@@ -126,12 +129,12 @@ async def reinstate_seller(request: Request[Any, Any, Any], seller_id: FromPath[
 
 
 async def _review(request: Request[Any, Any, Any], seller_id: UUID, way: Review) -> Response[bytes]:
-    """Decide under the seller's lock, write it, and have its owners told."""
+    """Decide under the seller's lock, write it, have its owners told and its products listed anew."""
     edge = edge_of(request.app.state)
     actor = Actor((await authorise(request)).id, correlation_of(request))
     reason = (await body_of(request, ReviewReason)).reason if way in {Review.REJECT, Review.SUSPEND} else ""
     version = expected(request)
-    mails: list[SendAccountMail] = []
+    commands: list[Command] = []
     async with transaction(edge) as conn:
         await seller_sql.lock_sellers(conn, [seller_id])
         seller = (await seller_sql.load_sellers(conn, [seller_id])).get(seller_id)
@@ -150,9 +153,12 @@ async def _review(request: Request[Any, Any, Any], seller_id: UUID, way: Review)
             await revoke_accounts(conn, accounts)
         if edit.mail is not None:
             owners = [member for member in members if member.position is Position.OWNER]
-            mails = [SendAccountMail(edit.mail, owner.email, owner.name, reason=reason) for owner in owners]
-            await insert_commands(conn, [command_of(mail, actor.correlation) for mail in mails])
-    ring_for(edge, *mails)
+            commands += [SendAccountMail(edit.mail, owner.email, owner.name, reason=reason) for owner in owners]
+        if way in {Review.SUSPEND, Review.REINSTATE}:
+            await relist_sellers(conn, [seller_id])
+            commands.append(RelistProducts())
+        await insert_commands(conn, [command_of(command, actor.correlation) for command in commands])
+    ring_for(edge, *commands)
     return answer(view_of(edit.seller, members), version=edit.seller.version)
 
 

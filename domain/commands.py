@@ -6,6 +6,7 @@ jobs that are declared.
 
 from domain.accounts.links import SendLink
 from domain.accounts.mail import SendAccountMail
+from domain.catalog.listing import RelistProducts
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
@@ -17,13 +18,15 @@ COMMANDS: tuple[type[Command], ...] = (
     ExpireReservations,
     SendLink,
     SendAccountMail,
+    RelistProducts,
     RescueRuns,
     PruneJournal,
     PruneExpired,
 )
 
 SWEEPS: dict[str, Command] = {
-    command.job: command for command in (ExpireReservations(), RescueRuns(), PruneJournal(), PruneExpired())
+    command.job: command
+    for command in (ExpireReservations(), RelistProducts(), RescueRuns(), PruneJournal(), PruneExpired())
 }
 """What ``POST /sweeps/{job}`` and the scheduler submit, by job."""
 

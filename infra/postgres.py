@@ -31,6 +31,9 @@ _LIMITS = {
 }
 BEGIN = "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in {**_LIMITS, **_PLANS}.items())])
 
+# For the few reads whose best plan depends on how common a value is.
+PLAN_EACH = "SET TRANSACTION READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
+
 # Outside of transactions, where no pooler stands between: an idle api answers sooner when it doesn't plan its few
 # statements again and again.
 SESSION = {"jit": "off", **_PLANS}
@@ -147,3 +150,11 @@ async def transaction(conn: Any) -> AsyncIterator[None]:
             await conn.execute("ROLLBACK")
         raise
     await conn.execute("COMMIT")
+
+
+@asynccontextmanager
+async def planning(conn: Any) -> AsyncIterator[None]:
+    """Run reads whose plans depend on their arguments: in a short read-only transaction, planned for each execution."""
+    async with transaction(conn):
+        await conn.execute(PLAN_EACH)
+        yield

@@ -18,6 +18,7 @@ import msgspec
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from domain.catalog.listing import RelistProducts
 from domain.commands import SWEEPS
 from domain.inventory.model import ExpireReservations
 from domain.journal.keys import digest
@@ -41,6 +42,7 @@ def periods(config: Settings) -> dict[str, float]:
     """How often each sweep is due, in seconds, by job."""
     return {
         ExpireReservations.job: config.expiry_sweep_seconds,
+        RelistProducts.job: config.relist_sweep_seconds,
         RescueRuns.job: config.rescue_sweep_seconds,
         PruneJournal.job: config.prune_sweep_seconds,
         PruneExpired.job: config.prune_sweep_seconds,

@@ -12,11 +12,9 @@ approved. The sweep ``relist_products`` follows those, so a list may be some sec
 from collections.abc import Sequence
 from uuid import UUID
 
+from domain.catalog.listing import SEPARATOR, TOKEN_LENGTH_MAX
 from domain.connection import Connection
 from domain.journal.changes_sql import note_changes
-
-TOKEN_LENGTH_MAX = 200
-"""Characters. A longer one is listed by its digest: an index takes no text of any length."""
 
 STANDS = """(
     o.active AND v.active AND s.status = 'approved'
@@ -48,9 +46,11 @@ WITH said AS (
     FROM said CROSS JOIN LATERAL jsonb_array_elements(
         CASE jsonb_typeof(said.value) WHEN 'array' THEN said.value ELSE jsonb_build_array(said.value) END) AS x
 ), tokens AS (
-    SELECT product_id, array_agg(DISTINCT CASE WHEN length(word) <= {TOKEN_LENGTH_MAX} THEN word ELSE md5(word) END
-        ORDER BY CASE WHEN length(word) <= {TOKEN_LENGTH_MAX} THEN word ELSE md5(word) END) AS tokens
-    FROM words GROUP BY product_id
+    SELECT product_id, array_agg(DISTINCT token ORDER BY token) AS tokens
+    FROM words CROSS JOIN LATERAL (
+        SELECT CASE WHEN length(word) > {TOKEN_LENGTH_MAX} OR strpos(word, chr({ord(SEPARATOR)})) > 0
+            THEN md5(word) ELSE word END AS token
+    ) AS t GROUP BY product_id
 )
 INSERT INTO listings AS l (product_id, status, seller_id, category_id, slug, created_at, sellers, tokens, due_at)
 SELECT p.id, p.status, p.seller_id, p.category_id, p.slug, p.created_at,

@@ -126,7 +126,7 @@ async def load_product(conn: Connection, product_id: UUID) -> ProductView | None
     return ProductView(
         id=row["id"],
         seller=SellerName(row["seller_id"], row["seller"]),
-        category=_category(row),
+        category=category_of(row),
         title=row["title"],
         slug=row["slug"],
         description=row["description"],
@@ -143,16 +143,20 @@ async def load_product(conn: Connection, product_id: UUID) -> ProductView | None
     )
 
 
-def _category(row: Any) -> CategoryName | None:
+def category_of(row: Any) -> CategoryName | None:
+    """The category in a row, if it has one."""
     if row["category_id"] is None:
         return None
     return CategoryName(row["category_id"], row["category"], row["category_slug"])
 
 
 def _variant(row: Any) -> ProductVariant:
-    prices = zip(row["prices"] or (), row["currencies"] or (), strict=True)
-    attributes = msgspec.Raw(row["attributes"].encode())
-    return ProductVariant(row["id"], attributes, row["active"], [Money(amount, code) for amount, code in prices])
+    return ProductVariant(row["id"], msgspec.Raw(row["attributes"].encode()), row["active"], prices_of(row))
+
+
+def prices_of(row: Any) -> list[Money]:
+    """The prices in a row's two arrays."""
+    return [Money(*price) for price in zip(row["prices"] or (), row["currencies"] or (), strict=True)]
 
 
 def _lowest(prices: Sequence[Money]) -> list[Money]:

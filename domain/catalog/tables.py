@@ -60,8 +60,7 @@ class Relistings(Table):
     """Sellers whose products are to be listed anew."""
 
     seller_id = UUID(primary_key=True, default=None)
-    after = UUID(default="00000000-0000-0000-0000-000000000000")
-    since = Timestamptz()
+    after = Text(default="")
 
 
 class Variants(Table):

@@ -31,6 +31,7 @@ ROUTES = {
     "GET /attributes/{attribute_id}": {200, 401, 403, 404, 503},
     "PUT /attributes/{attribute_id}": {200, 400, 401, 403, 404, 409, 412, 413, 415, 503},
     "DELETE /attributes/{attribute_id}": {204, 400, 401, 403, 404, 409, 412, 503},
+    "GET /products": {200, 400, 401, 403, 503},
     "GET /products/{product_id}": {200, 401, 403, 404, 503},
     "GET /products/by-slug/{slug}": {200, 301, 401, 403, 404, 503},
     "GET /products/{product_id}/history": {200, 400, 401, 403, 404, 503},
@@ -100,6 +101,7 @@ ROUTES = {
 """The routes of api.md that are built; a later area adds its own."""
 
 OPEN = {
+    "GET /products",
     "GET /products/{product_id}",
     "GET /products/by-slug/{slug}",
     "GET /variants/{variant_id}",

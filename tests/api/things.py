@@ -225,6 +225,7 @@ ENTRIES = {
     "GET /attributes/{attribute_id}": Entry(Things.attribute),
     "PUT /attributes/{attribute_id}": Entry(Things.attribute, _attribute),
     "DELETE /attributes/{attribute_id}": Entry(Things.attribute),
+    "GET /products": Entry(),
     "GET /products/{product_id}": Entry(Things.product, hidden=Things.hidden_product),
     "GET /products/by-slug/{slug}": Entry(Things.slug, hidden=Things.hidden_slug),
     "GET /products/{product_id}/history": Entry(Things.product),

@@ -5,14 +5,21 @@ commands: each must end the same way whatever the order they run in.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from domain.accounts.links import SendLink
 from domain.accounts.mail import WITH_TOKEN, MailKind, SendAccountMail
 from domain.accounts.model import Purpose
+from domain.catalog.listing import RelistProducts
+from domain.catalog.offer_sql import apply_offers, load_states
+from domain.catalog.offers import WantedOffer, decide
+from domain.catalog.relist_sql import relist_sellers
 from domain.inventory.model import ExpireReservations
-from domain.journal.model import Command
+from domain.journal.model import SYSTEM, Command
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import CancelOrder, PlaceOrder
 from infra.clock import new_id
@@ -155,11 +162,24 @@ async def what_has_expired(rig: Rig) -> list[Command]:
     return [PruneExpired(), PruneExpired()]
 
 
+async def products_to_relist(rig: Rig) -> list[Command]:
+    """Products of a seller whose state may have changed, and one whose offer ended; others that stay as they are."""
+    offers = await write_offers(rig.conn, offers=6, sellers=3)
+    await relist_sellers(rig.conn, [offers[0].seller_id])
+    key = (offers[1].variant_id, offers[1].seller_id)
+    states = await load_states(rig.conn, [key])
+    ended = replace(states[key].terms, valid_until=datetime.now(UTC))
+    await apply_offers(rig.conn, decide([WantedOffer(*key, ended)], states, actor=SYSTEM, correlation=""))
+    await rig.conn.execute("UPDATE listings SET due_at = now() WHERE product_id = $1", offers[1].product_id)
+    return [RelistProducts(), RelistProducts()]
+
+
 SAMPLES: dict[str, Builder] = {
     "place_orders": orders_to_place,
     "cancel_orders": orders_to_cancel,
     "expire_reservations": reservations_to_expire,
     "send_account_mail": mails_to_send,
+    "relist_products": products_to_relist,
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,
     "prune_expired": what_has_expired,

@@ -29,11 +29,13 @@ MODULES = [
     "domain.catalog.attribute_sql",
     "domain.catalog.category_reads",
     "domain.catalog.category_sql",
+    "domain.catalog.listing_reads",
     "domain.catalog.listing_sql",
     "domain.catalog.use_sql",
     "domain.catalog.offer_sql",
     "domain.catalog.product_reads",
     "domain.catalog.product_sql",
+    "domain.catalog.relist_sql",
     "domain.catalog.variant_sql",
 ]
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")

@@ -92,8 +92,8 @@ CREATE INDEX listing_prices_category ON listing_prices (currency, status, catego
 -- Sellers whose status has changed, and how far their products were listed anew since.
 CREATE TABLE relistings (
     seller_id uuid PRIMARY KEY,
-    after uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
-    since timestamptz NOT NULL DEFAULT now()
+    -- A SKU: what the seller offers under a greater one is still to be listed.
+    after text NOT NULL DEFAULT ''
 );
 
 INSERT INTO listings (product_id, status, seller_id, category_id, slug, created_at, sellers, tokens)

@@ -16,7 +16,7 @@ from api.acting import viewer_of
 from api.answers import answer
 from api.context import edge_of
 from api.openapi import PROBLEMS
-from api.paging import CURSOR_LENGTH_MAX, decode_key, encode_key, page_limit
+from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
 from api.problems import refuse
 from domain.accounts.model import Role, Scope
 from domain.catalog.listing import PLACES, ListQuery, Place, Sort, place_of
@@ -33,6 +33,8 @@ VALUES_MAX = 100
 QUERY_LENGTH_MAX = 16_000
 _REPEATED = {"status"}
 _KNOWN = {"category", "seller", "currency", "price_min", "price_max", "sort", "limit", "cursor", *_REPEATED}
+# The framework leaves a minimum of 0 out of the description.
+_AMOUNT: dict[str, Any] = {"ge": 0, "le": MINOR_MAX, "schema_extra": {"minimum": 0}}
 
 
 class ProductPage(Struct, frozen=True):
@@ -54,12 +56,12 @@ async def list_products(
     *,
     category: Annotated[UUID | None, QueryParameter(name="category")] = None,
     seller: Annotated[UUID | None, QueryParameter(name="seller")] = None,
-    status: Annotated[list[ProductStatus] | None, QueryParameter(name="status")] = None,
+    status: Annotated[list[ProductStatus] | None, QueryParameter(name="status", max_items=len(ProductStatus))] = None,
     currency: Annotated[str | None, QueryParameter(name="currency", pattern="^[A-Z]{3}$", max_length=3)] = None,
-    price_min: Annotated[int | None, QueryParameter(name="price_min", ge=0, le=MINOR_MAX)] = None,
-    price_max: Annotated[int | None, QueryParameter(name="price_max", ge=0, le=MINOR_MAX)] = None,
+    price_min: Annotated[int | None, QueryParameter(name="price_min", **_AMOUNT)] = None,
+    price_max: Annotated[int | None, QueryParameter(name="price_max", **_AMOUNT)] = None,
     sort: Annotated[Sort, QueryParameter(name="sort")] = Sort.NEWEST,
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    limit: Limit = None,
     cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response[bytes]:
     """List active products; a member of a seller may ask for its own in any `status`, an admin for everybody's.

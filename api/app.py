@@ -46,6 +46,7 @@ from infra import telemetry
 from infra.clock import new_id
 from infra.process import die_with_parent, spare_collector
 from infra.settings import Settings
+from infra.tasks import end
 
 log = telemetry.logger()
 ROUTERS = (
@@ -174,9 +175,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        await end(watch)
         await edge.stop()
         log.info("api_stopped")
 

@@ -11,12 +11,12 @@ the one before.
 
 import asyncio
 import time
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from domain.operation.reads import LOOK
 from infra import telemetry
+from infra.tasks import end
 
 log = telemetry.logger()
 LOOK_SECONDS = 0.25
@@ -49,11 +49,7 @@ class Freshness:
 
     async def stop(self) -> None:
         """Look no more."""
-        for task in (self._loop, self._looking):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+        await end(self._loop, self._looking)
 
     async def ensure(self) -> None:
         """Return when what is known here is fresh; raises what PostgreSQL raises when that can't be had."""

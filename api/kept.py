@@ -20,6 +20,7 @@ from msgspec import Struct
 from api.freshness import Freshness
 from infra import telemetry
 from infra.scripts import Script, Scripts, Unanswered
+from infra.tasks import end
 
 log = telemetry.logger()
 LOCAL_BYTES_MAX = 16 * 1024 * 1024
@@ -67,8 +68,7 @@ class KeptReads:
 
     async def close(self) -> None:
         """Let Redis go."""
-        for task in (*self._sending, *self._loading.values()):
-            task.cancel()
+        await end(*self._sending, *self._loading.values())
         await self._redis.close()
 
     async def get(self, kind: str, thing: UUID, load: Load, *, noted_as: UUID | None = None) -> Read | None:

@@ -12,7 +12,6 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from domain.accounts.key_model import GOOD, REPLACED, REVOKED
 from domain.accounts.key_sql import KeyHolder
 from infra import api_keys, telemetry
 from infra.security import BadTokenError, Principal
+from infra.tasks import end
 
 log = telemetry.logger()
 REMEMBERED_SECONDS = 60.0
@@ -65,11 +65,7 @@ class KnownKeys:
 
     async def stop(self) -> None:
         """Note what is left to note, and look nothing up any more."""
-        for task in (self._loop, self._looking):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        await end(self._loop, self._looking)
         await self._note()
 
     async def verify(self, text: str) -> Principal:

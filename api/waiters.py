@@ -13,6 +13,7 @@ import redis.exceptions
 
 from domain.journal.reads import Ended, load_ended
 from infra import notices, telemetry
+from infra.tasks import end
 
 log = telemetry.logger()
 LOOK_SECONDS = 0.25
@@ -38,9 +39,7 @@ class Waiters:
     async def stop(self) -> None:
         """Stop listening."""
         self.release()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def release(self) -> None:
         """Let everyone who waits go without an answer, now and from now on."""

@@ -16,13 +16,14 @@ from infra import telemetry
 from infra.buckets import REMEMBERED_MAX, SECOND_US, Policy, Verdict, verdict_of
 from infra.names import Names
 from infra.scripts import Script, Scripts, Unanswered
+from infra.tasks import end
 
 log = telemetry.logger()
 ROUND_SECONDS = 0.1
 TELL_MAX = 500
 """Clients told of in one call: Redis serves nobody else meanwhile."""
 FEW_DIVISOR = 30
-"""Less than the limit over this is few: that much is told once a second, since most clients never come near a limit."""
+"""Less than the limit over this in a second is few, and few isn't told: most clients never come near a limit."""
 FEW_SECONDS = 1
 
 # ARGV: interval, window, then for each client the units it was given, how long ago the first of them was, and how far
@@ -106,9 +107,7 @@ class Pace:
 
     async def stop(self) -> None:
         """Tell no more."""
-        if self._rounds is not None:
-            self._rounds.cancel()
-            await asyncio.gather(self._rounds, return_exceptions=True)
+        await end(self._rounds)
 
     async def _run(self) -> None:
         while True:
@@ -132,12 +131,17 @@ class Pace:
                 return
 
     def _due(self) -> list[_Client]:
-        """The clients to tell of in this round; the others are left for another one."""
+        """The clients to tell of in this round. The others are left for another one, until it was few in a second."""
         long_ago = self._now() - FEW_SECONDS * SECOND_US
         due: list[_Client] = []
         later: list[_Client] = []
         for client in self._untold:
-            (due if client.given > self._few or client.first_at <= long_ago else later).append(client)
+            if client.given > self._few:
+                due.append(client)
+            elif client.first_at > long_ago:
+                later.append(client)
+            else:
+                client.given = 0
         self._untold = later
         return due
 

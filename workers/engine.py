@@ -18,6 +18,7 @@ from infra import postgres, telemetry
 from infra.broker import Doorbell
 from infra.clock import new_id
 from infra.settings import Settings
+from infra.tasks import end
 from workers import effects
 from workers.batches import BatchRunner, Cursor
 
@@ -80,9 +81,7 @@ class Engine:
         drains = list(self._drains.values())
         if drains:
             await asyncio.wait(drains)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self.doorbell.close()
         for pool in (self._pool, self._control):
             if pool is not None:

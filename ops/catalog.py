@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.accounts.model import Position, SellerStatus
 from domain.accounts.seller_edit import Actor, applied, review
 from domain.accounts.seller_lifecycle import Review
-from domain.accounts.seller_model import Seller
+from domain.accounts.seller_model import Seller, SellerApplication
 from domain.accounts.seller_sql import insert_members, insert_sellers, update_sellers
 from domain.catalog.category_reads import load_schemas
 from domain.catalog.category_sql import hold_tree
@@ -36,6 +36,7 @@ from ops.goods import (
     shelves_of,
     steps_of,
     variants_of,
+    well_formed,
 )
 from ops.shelves import put_up
 
@@ -63,7 +64,9 @@ async def write_catalog(
 
 
 async def write_sellers(conn: Any, sellers: Sequence[NewSeller], *, actor: UUID) -> None:
-    """Write approved sellers; one with an owner applied before. Run it in a transaction."""
+    """Write approved sellers; one with an owner applied before. Run it in a transaction; raises CatalogError."""
+    for seller in sellers:
+        well_formed(SellerApplication(seller.name))
     now = datetime.now(UTC)
     before = [
         Seller(s.id, s.name, "", SellerStatus.APPLIED, "", None, "", 0 if s.owner is None else 1, now) for s in sellers

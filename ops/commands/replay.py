@@ -21,7 +21,8 @@ from ops.target import Target, data_option, find, from_environment
 @json_option
 def command(folder: Path, data: Path | None, output: Output) -> None:
     """Read, choose the stack, replay; status 1 when anything came out other than recorded."""
-    from ops.olist import OlistError, read_records  # noqa: PLC0415 - help imports none of it
+    from ops.goods import CatalogError  # noqa: PLC0415 - help imports none of it
+    from ops.olist import OlistError, read_records  # noqa: PLC0415
     from ops.replay import TargetInUseError, replay  # noqa: PLC0415
     from ops.shopper import ShopError  # noqa: PLC0415
     from ops.temporary import DEFAULTS, temporary_stack  # noqa: PLC0415
@@ -35,7 +36,7 @@ def command(folder: Path, data: Path | None, output: Output) -> None:
             else:
                 target, env = _complete(find(data)), {}
             result = replay(records, target, env, output)
-    except (OlistError, TargetInUseError, ShopError) as error:
+    except (CatalogError, OlistError, TargetInUseError, ShopError) as error:
         raise CommandError(str(error)) from None
     output.result(result)
     if not result.good:

@@ -26,7 +26,7 @@ from ops.replay import (
 )
 from tests.builders import SECRET_KEY
 from tests.ops.console import environment, ordermill, result_of
-from tests.ops.records import LINES, ORDERS, TOTAL_MINOR, UNITS, item, write_folder
+from tests.ops.records import LINES, ORDERS, ROWS, TOTAL_MINOR, UNITS, item, write_folder
 from tests.system import System
 
 WRITTEN = "SELECT (SELECT count(*) FROM sellers) + (SELECT count(*) FROM events) + (SELECT count(*) FROM commands)"
@@ -175,8 +175,24 @@ async def test_import_holds_all_units_sold_and_nothing_else(conn: Any, records: 
     assert await conn.fetchval("SELECT count(*) FROM sellers") == len(records.sellers)
     # The fourth product was never sold, so it has no owner.
     assert await conn.fetchval("SELECT count(*) FROM products") == len(records.products) - 1
+    rows = await conn.fetch(
+        "SELECT c.name FROM listings l JOIN categories c ON c.id = l.category_id GROUP BY 1 ORDER BY 1"
+    )
+    assert [row["name"] for row in rows] == ["health_beauty", "pc_gamer", UNCATEGORISED]
     with pytest.raises(TargetInUseError):
         await import_catalog(conn, sellers, offers, lambda _n: None)
+
+
+async def test_records_that_break_a_rule_of_the_catalog_are_refused_in_one_line(
+    tmp_path: Path, conn: Any, env: dict[str, str]
+):
+    long = [*ROWS["sellers.csv"][:-1], f"{'b3':0>32},9080,{'x' * 120},{'y' * 120}"]
+    folder = write_folder(tmp_path / "records", sellers=long)
+    before = await conn.fetchval(WRITTEN)
+    done = ordermill("replay", str(folder), env=env, status=1)
+    assert done.stderr.count("\n") <= 2
+    assert "name" in done.stderr
+    assert await conn.fetchval(WRITTEN) == before
 
 
 def test_titles_come_from_the_category(records: Records):

@@ -180,7 +180,7 @@ def _made(name: str, scopes: Iterable[Scope], now: datetime, ends: datetime) -> 
     return MadeApiKey(
         id=key_id,
         name=name,
-        scopes=sorted(scopes),
+        scopes=sorted(set(scopes)),
         created_at=now,
         expires_at=ends,
         used_at=None,

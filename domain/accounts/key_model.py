@@ -24,11 +24,14 @@ OVERLAP_SECONDS_MAX = 7 * 86_400
 GOOD, REPLACED, REVOKED = 0, 1, 2
 
 KeyName = Annotated[str, Meta(min_length=1, max_length=200, pattern=LINE_PATTERN)]
-Scopes = Annotated[frozenset[Scope], Meta(min_length=1, max_length=len(Scope))]
+Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))]
 
 
 class NewApiKey(Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to make. Without ``expires_at`` it lives as long as this deployment has them live."""
+    """A key to make. Without ``expires_at`` it lives as long as this deployment has them live.
+
+    A scope that is named twice counts once.
+    """
 
     name: KeyName
     scopes: Scopes

@@ -107,6 +107,14 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(shop: Shop):
     assert shop.value("SELECT octet_length(hash) FROM api_keys WHERE id = $1", UUID(made["id"])) == 32
 
 
+def test_a_scope_that_is_named_twice_counts_once_and_there_is_an_end_to_it(shop: Shop):
+    account = shop.account()
+    assert make_key(shop, account, Scope.JOBS_READ, Scope.JOBS_READ)["scopes"] == ["jobs:read"]
+    body = scoped(*[Scope.JOBS_READ] * (len(Scope) + 1))
+    answer = shop.http.post("/api-keys", json=body, headers=bearer(subject=account))
+    assert_problem(answer, 400, Code.INVALID_REQUEST, "scopes")
+
+
 def test_a_key_lives_90_days_unless_said_otherwise(shop: Shop):
     account = shop.account()
     made = make_key(shop, account)

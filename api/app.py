@@ -37,6 +37,7 @@ from api import (
 from api.access import anyone
 from api.context import CORRELATION, FIELDS, Edge, edge_of
 from api.docs import render
+from api.entrance import look_first
 from api.openapi import describe
 from api.problems import ProblemError, on_exception, on_http_exception, on_problem
 from api.rates import RATE
@@ -184,6 +185,7 @@ def create(settings: Settings) -> Litestar:
     """Build the app."""
     return Litestar(
         route_handlers=HANDLERS,
+        before_request=look_first,
         lifespan=[lifespan],
         state=State({"edge": Edge(settings)}),
         exception_handlers={

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from uuid import UUID, uuid4
 
@@ -203,6 +204,27 @@ def test_an_unknown_method_is_a_405_that_lists_the_known_ones(shop: Shop, method
     answer = shop.http.request(method, path, headers=bearer())
     assert_problem(answer, 405, Code.METHOD_NOT_ALLOWED)
     assert allowed <= {name.strip() for name in answer.headers["allow"].split(",")}
+
+
+def test_options_lists_every_method_of_a_path(shop: Shop):
+    paths = shop.http.get("/schema").json()["paths"]
+    for path, item in paths.items():
+        answer = shop.http.options(path.format(**dict.fromkeys(re.findall(r"{(\w+)}", path), str(new_id()))))
+        assert answer.status_code == 204, path
+        assert set(answer.headers["allow"].split(", ")) == {method.upper() for method in item} | {"OPTIONS"}, path
+
+
+@pytest.mark.parametrize(
+    "asked", ["/orders?limit", "/accounts?status", "/accounts?role", "/accounts?email=a@example.com&limit"]
+)
+def test_null_is_no_value_of_a_parameter_and_filters_nothing_away(shop: Shop, asked: str):
+    answer = shop.http.get(f"{asked}=null", headers=bearer(Role.ADMIN))
+    assert_problem(answer, 400, Code.INVALID_REQUEST, re.split("[?&]", asked)[-1])
+
+
+def test_null_is_a_text_like_any_other(shop: Shop):
+    answer = shop.http.get("/accounts?email=null", headers=bearer(Role.ADMIN))
+    assert answer.json() == {"items": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize("path", ["/orders", "/jobs"])

@@ -37,7 +37,8 @@ _COMMAND = [
     _taken(
         "Prefer",
         "`wait=N` to be answered with the outcome, if it comes within N seconds (RFC 7240)",
-        {"type": "string", "maxLength": 200, "examples": ["wait=5"]},
+        # What isn't understood is ignored, however long it is.
+        {"type": "string", "examples": ["wait=5"]},
     ),
 ]
 

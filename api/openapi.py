@@ -137,11 +137,15 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, shape_of: Ma
     # The framework declares a 400 of its own form for every parameter; ours are declared with their form.
     if "application/json" in responses.get("400", {}).get("content", {}):
         del responses["400"]
-    for status, spec in (handler.responses or {}).items():
-        if spec.data_container is not None:
-            responses[str(status)]["content"] = _content(spec, shape_of)
-        if spec.description in {_SAYS_NOTHING, ""}:
-            responses[str(status)]["description"] = _told_by(spec)
+    declared: Mapping[int, ResponseSpec] = handler.responses or {}
+    for status, told in responses.items():
+        spec = declared.get(int(status))
+        if spec is None or spec.data_container is None:
+            told.pop("content", None)
+        else:
+            told["content"] = _content(spec, shape_of)
+        if told["description"] in {_SAYS_NOTHING, ""}:
+            told["description"] = "done" if spec is None else _told_by(spec)
     if ALSO in handler.opt:
         media_type, meaning = handler.opt[ALSO]
         responses["200"]["content"][media_type] = {"schema": {"type": "object", "description": meaning}}

@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup demo test up lint format bench lock clean
+.PHONY: help setup demo test fuzz up lint format bench lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ demo: setup ## A flash sale on an embedded PostgreSQL and Valkey, then the audit
 
 test: setup ## All tests, on real PostgreSQL and Valkey
 	$(RUN)python -m pytest -q -n 2 --dist loadfile
+
+fuzz: setup ## Ask for everything that /schema describes as everybody; FUZZ_SECONDS for each role, FUZZ_SEED
+	$(RUN)python -m pytest -v -s -n 0 -m fuzz tests/fuzz
 
 up: setup ## Everything running until Ctrl-C, with a small sample catalog
 	$(RUN)ordermill up --sample

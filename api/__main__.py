@@ -26,8 +26,8 @@ class Server(MPServer):
             super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
-def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
+def serve(target: str) -> None:
+    """Serve an app, named by module and factory, until SIGTERM or SIGINT."""
     settings = boot("api")
     try:
         Tokens(settings.secret_key, settings.signing_keys_file)
@@ -35,7 +35,7 @@ def main() -> None:
         end(SettingError(f"SIGNING_KEYS_FILE: {error}"))
     os.environ["ORDERMILL_PARENT"] = str(os.getpid())
     Server(
-        "api.app:application",
+        target,
         factory=True,
         address=settings.http_host,
         port=settings.http_port,
@@ -52,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve("api.app:application")

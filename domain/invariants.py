@@ -19,6 +19,7 @@ from msgspec import Struct
 from domain import ids
 from domain.accounts import audit_sql as accounts
 from domain.catalog import audit_sql as catalog
+from domain.catalog import product_audit_sql as products
 from domain.connection import Connection
 
 SAMPLE_MAX = 5
@@ -345,6 +346,7 @@ INVARIANTS: Mapping[str, str] = {
     **accounts.SELLERS,
     **catalog.TAXONOMY,
     **catalog.OFFERS,
+    **products.PRODUCTS,
 }
 """Statements by name; each returns one row ``key`` (text) per violation."""
 

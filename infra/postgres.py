@@ -32,7 +32,7 @@ _LIMITS = {
 BEGIN = "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in {**_LIMITS, **_PLANS}.items())])
 
 # For the few reads whose best plan depends on how common a value is.
-PLAN_EACH = "SET TRANSACTION READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
+BEGIN_PLANNING = f"{BEGIN}; SET TRANSACTION READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
 
 # Outside of transactions, where no pooler stands between: an idle api answers sooner when it doesn't plan its few
 # statements again and again.
@@ -140,9 +140,9 @@ async def check_connections(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def transaction(conn: Any) -> AsyncIterator[None]:
+async def transaction(conn: Any, begin: str = BEGIN) -> AsyncIterator[None]:
     """Run a short transaction under the session limits; commit, or roll back when the body raises."""
-    await conn.execute(BEGIN)
+    await conn.execute(begin)
     try:
         yield
     except BaseException:
@@ -155,6 +155,5 @@ async def transaction(conn: Any) -> AsyncIterator[None]:
 @asynccontextmanager
 async def planning(conn: Any) -> AsyncIterator[None]:
     """Run reads whose plans depend on their arguments: in a short read-only transaction, planned for each execution."""
-    async with transaction(conn):
-        await conn.execute(PLAN_EACH)
+    async with transaction(conn, BEGIN_PLANNING):
         yield

@@ -102,7 +102,7 @@ async def write_products(
 
 async def analyse(conn: Any) -> None:
     """Tell PostgreSQL what the tables hold: the first batches must be planned for them as they are now."""
-    await conn.execute("ANALYZE sellers, categories, products, variants, offers, listings, listing_prices, stock")
+    await conn.execute("ANALYZE sellers, categories, products, variants, offers, listings, stock")
 
 
 async def write_step(conn: Any, products: Sequence[NewProduct], *, actor: UUID, reason: str) -> None:

@@ -126,7 +126,7 @@ async def write_world(conn: Any, *, products: int = 300, seed: int = 1) -> World
         await _write_variants(conn, draw, made, ids)
         await conn.execute("UPDATE sellers SET status = 'suspended' WHERE id = $1", ids[-1])
         await refresh_listings(conn, [p.id for p in made])
-    await conn.execute("ANALYZE products, listings, listing_prices, categories")
+    await conn.execute("ANALYZE products, listings, categories")
     return World(ids, categories, [_row(row) for row in await conn.fetch(ROWS)])
 
 

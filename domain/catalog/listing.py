@@ -76,7 +76,8 @@ class ListQuery(Struct, frozen=True):
     def is_plain(self) -> bool:
         """Whether every product along the order belongs into the list."""
         filtered = (self.category_id, self.seller_id, self.owner_id, self.attributes or None)
-        return filtered == (None, None, None, None) and (self.by_price or self.currency is None)
+        bounded = (self.price_min, self.price_max) != (0, MINOR_MAX)
+        return filtered == (None, None, None, None) and (self.by_price or not bounded)
 
     def digest(self) -> str:
         """What tells this query from others, in a few characters."""

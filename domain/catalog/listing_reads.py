@@ -10,6 +10,7 @@ Walks are planned once. What is gathered is planned for its very arguments: whic
 each value is. Tested in ``tests/sql/test_listing_plans.py``.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,108 +24,72 @@ from domain.catalog.product_reads import CategoryName, SellerName, category_of, 
 from domain.connection import Connection
 from domain.money import Money
 
-WALK_MIN = 500
-"""Products that the first walk for a filtered page looks at, at least: about a millisecond."""
-WALK_ON_TIMES = 6
-"""How many times as many the second one looks at."""
-
-WALK_TIMES = 10
-"""How many times as many as it is to find."""
-
-_UNPRICED_ARGUMENTS = 10
+WALK_MIN = 250
+WALK_TIMES = 5
+"""The first walk for a page looks at so many times as many products as it is to find: about half a millisecond."""
+WALK_ON_TIMES_MAX = 8
+"""The second one looks at no more than so many times as many as the first."""
+WALK_ON_MARGIN = 1.4
+"""It looks at so much more than what fits in the first would ask for."""
 
 DESCENDANTS = "SELECT id FROM categories WHERE path @> ARRAY[$1::uuid]"
 
-# $1 statuses, $2 and $3 the place, $4 how many to look at, $5 how many to find; the filters, none of which need be
-# there: $6 categories, $7 values, $8 lists of values one of each of which, $9 seller, $10 owner, $11 currency, $12 and
-# $13 prices.
+# $1 statuses, $2 and $3 the place, $4 each statement's own, $5 how many to find, $6 the currency, $7 and $8 prices. And
+# the filters that need not be there: $9 categories, $10 values, $11 lists of values one of each of which, $12 seller,
+# $13 owner.
 _FITS = f"""
-($7::text[] IS NULL OR l.tokens @> $7)
-AND ($8::text[] IS NULL OR NOT EXISTS (
-    SELECT FROM unnest($8::text[]) AS any_of WHERE NOT l.tokens && string_to_array(any_of, chr({ord(SEPARATOR)}))))
-AND ($9::uuid IS NULL OR l.sellers @> ARRAY[$9::uuid])
-AND ($10::uuid IS NULL OR l.seller_id = $10)
-"""
-
-# A list of categories is looked up in a hash; a price is looked up for what fits otherwise.
-_WALKED_FITS = f"""
-($6::uuid[] IS NULL OR l.category_id IN (SELECT unnest($6::uuid[]))) AND {_FITS}
-"""
-_WALKED_COSTS = """
-($11::text IS NULL OR (
-    SELECT p.price_minor FROM listing_prices p WHERE p.product_id = l.product_id AND p.currency = $11
-) BETWEEN $12 AND $13)
+l.price_minor BETWEEN $7 AND $8
+AND ($10::text[] IS NULL OR l.tokens @> $10)
+AND ($11::text[] IS NULL OR NOT EXISTS (
+    SELECT FROM unnest($11::text[]) AS any_of
+    WHERE NOT l.tokens && string_to_array(any_of, chr({ord(SEPARATOR)}))))
+AND ($12::uuid IS NULL OR l.sellers @> ARRAY[$12::uuid])
+AND ($13::uuid IS NULL OR l.seller_id = $13)
 """
 
 
+# $4 is how many to look at. A list of categories is looked up in a hash.
 def _walk(key: str, ahead: str, order: str) -> str:
+    # Along prices, those out of bounds aren't looked at.
+    bounds = "l.price_minor BETWEEN $7 AND $8" if key == "price_minor" else "true"
     return f"""
 WITH walked AS MATERIALIZED (
     SELECT t.* FROM unnest($1::text[]) AS s (status) CROSS JOIN LATERAL (
-        SELECT l.product_id, l.{key} AS key, l.category_id, l.seller_id, l.sellers, l.tokens
-        FROM listings l WHERE l.status = s.status AND (l.{key}, l.product_id) {ahead} ($2, $3)
+        SELECT l.product_id, l.{key} AS key, l.price_minor, l.category_id, l.seller_id, l.sellers, l.tokens
+        FROM listings l
+        WHERE l.currency = $6 AND l.status = s.status AND (l.{key}, l.product_id) {ahead} ($2, $3) AND {bounds}
         ORDER BY l.{key} {order}, l.product_id {order} LIMIT $4
     ) AS t ORDER BY t.key {order}, t.product_id {order} LIMIT $4
 )
 SELECT n.seen, f.product_id, f.key FROM (SELECT count(*) AS seen FROM walked) AS n LEFT JOIN (
-    SELECT l.product_id, l.key FROM walked l WHERE {_WALKED_FITS} AND {_WALKED_COSTS}
+    SELECT l.product_id, l.key FROM walked l
+    WHERE ($9::uuid[] IS NULL OR l.category_id IN (SELECT unnest($9::uuid[]))) AND {_FITS}
     ORDER BY l.key {order}, l.product_id {order} LIMIT $5
 ) AS f ON true ORDER BY f.key {order}, f.product_id {order}
 """
 
 
-def _walk_prices(ahead: str, order: str) -> str:
-    return f"""
-WITH walked AS MATERIALIZED (
-    SELECT t.* FROM unnest($1::text[]) AS s (status) CROSS JOIN LATERAL (
-        SELECT p.product_id, p.price_minor AS key FROM listing_prices p
-        WHERE p.currency = $11 AND p.status = s.status AND p.price_minor BETWEEN $12 AND $13
-          AND (p.price_minor, p.product_id) {ahead} ($2, $3)
-        ORDER BY p.price_minor {order}, p.product_id {order} LIMIT $4
-    ) AS t ORDER BY t.key {order}, t.product_id {order} LIMIT $4
-)
-SELECT n.seen, f.product_id, f.key FROM (SELECT count(*) AS seen FROM walked) AS n LEFT JOIN (
-    SELECT w.product_id, w.key
-    FROM walked w CROSS JOIN LATERAL (SELECT * FROM listings l WHERE l.product_id = w.product_id OFFSET 0) AS l
-    WHERE {_WALKED_FITS} ORDER BY w.key {order}, w.product_id {order} LIMIT $5
-) AS f ON true ORDER BY f.key {order}, f.product_id {order}
-"""
-
-
-# All of them before the first is sorted out: an order that happens to have an index must not be walked again.
-# $4 is a list of values again, any of which: what $8 says, in a form that an index takes.
-def _gather(key: str, ahead: str, order: str, tables: str, where: str) -> str:
+# All of them before the first is sorted out: an order that happens to have an index must not be walked again. $4 is a
+# list of values, any of which: the first that $11 says, in a form that an index takes.
+def _gather(key: str, ahead: str, order: str) -> str:
     return f"""
 WITH gathered AS MATERIALIZED (
-    SELECT l.product_id, {key} AS key FROM {tables}
-    WHERE {where} AND ({key}, l.product_id) {ahead} ($2, $3) AND ($4::text[] IS NULL OR l.tokens && $4) AND {_FITS}
+    SELECT l.product_id, l.{key} AS key FROM listings l
+    WHERE l.currency = $6 AND l.status = ANY ($1::text[]) AND ($9::uuid[] IS NULL OR l.category_id = ANY ($9))
+      AND (l.{key}, l.product_id) {ahead} ($2, $3) AND ($4::text[] IS NULL OR l.tokens && $4) AND {_FITS}
 )
 SELECT product_id, key FROM gathered ORDER BY key {order}, product_id {order} LIMIT $5
 """
 
 
-_UNPRICED = ("listings l", "l.status = ANY ($1::text[]) AND ($6::uuid[] IS NULL OR l.category_id = ANY ($6))")
-_PRICED = (
-    "listing_prices p JOIN listings l ON l.product_id = p.product_id",
-    """p.currency = $11 AND p.status = ANY ($1::text[]) AND p.price_minor BETWEEN $12 AND $13
-        AND ($6::uuid[] IS NULL OR p.category_id = ANY ($6))""",
-)
-
-WALKS: Mapping[Sort, str] = {
-    Sort.NEWEST: _walk("created_at", "<", "DESC"),
-    Sort.TITLE: _walk("slug", ">", "ASC"),
-    Sort.PRICE: _walk_prices(">", "ASC"),
-    Sort.DEAREST: _walk_prices("<", "DESC"),
+_ORDERS = {
+    Sort.NEWEST: ("created_at", "<", "DESC"),
+    Sort.TITLE: ("slug", ">", "ASC"),
+    Sort.PRICE: ("price_minor", ">", "ASC"),
+    Sort.DEAREST: ("price_minor", "<", "DESC"),
 }
-GATHERINGS: Mapping[tuple[Sort, bool], str] = {
-    (Sort.NEWEST, False): _gather("l.created_at", "<", "DESC", *_UNPRICED),
-    (Sort.NEWEST, True): _gather("l.created_at", "<", "DESC", *_PRICED),
-    (Sort.TITLE, False): _gather("l.slug", ">", "ASC", *_UNPRICED),
-    (Sort.TITLE, True): _gather("l.slug", ">", "ASC", *_PRICED),
-    (Sort.PRICE, True): _gather("p.price_minor", ">", "ASC", *_PRICED),
-    (Sort.DEAREST, True): _gather("p.price_minor", "<", "DESC", *_PRICED),
-}
-"""By order, and whether a price is asked for."""
+WALKS: Mapping[Sort, str] = {sort: _walk(*order) for sort, order in _ORDERS.items()}
+GATHERINGS: Mapping[Sort, str] = {sort: _gather(*order) for sort, order in _ORDERS.items()}
 
 LOAD_CARDS = """
 SELECT p.id, p.seller_id, s.name AS seller, p.category_id, c.name AS category, c.slug AS category_slug, p.title, p.slug,
@@ -133,7 +98,7 @@ FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, place)
 JOIN products p ON p.id = t.id JOIN sellers s ON s.id = p.seller_id LEFT JOIN categories c ON c.id = p.category_id
 CROSS JOIN LATERAL (
     SELECT array_agg(currency ORDER BY currency) AS currencies, array_agg(price_minor ORDER BY currency) AS prices
-    FROM listing_prices WHERE product_id = p.id
+    FROM listings WHERE product_id = p.id AND currency <> ''
 ) AS l
 WHERE p.status = ANY ($2::text[]) ORDER BY t.place
 """
@@ -173,14 +138,14 @@ class Wanted(Struct, frozen=True):
             *start_of(query, self.place),
             fourth,
             self.limit,
+            query.currency or "",
+            query.price_min,
+            query.price_max,
             self.categories,
             every or None,
             any_of or None,
             query.seller_id,
             query.owner_id,
-            query.currency,
-            query.price_min,
-            query.price_max,
         ]
 
 
@@ -198,13 +163,14 @@ async def walk(conn: Connection, wanted: Wanted) -> Found | None:
     if wanted.query.is_plain:
         return (await _walk_to(conn, wanted, wanted.limit))[0]
     near = max(WALK_MIN, WALK_TIMES * wanted.limit)
-    for window in (near, near * WALK_ON_TIMES):
-        found, seen = await _walk_to(conn, wanted, window)
-        if len(found) == wanted.limit or seen < window:
-            return found
-        if len(found) * WALK_ON_TIMES < wanted.limit:
-            return None
-    return None
+    found, seen = await _walk_to(conn, wanted, near)
+    if len(found) == wanted.limit or seen < near:
+        return found
+    far = math.ceil(near * WALK_ON_MARGIN * wanted.limit / max(len(found), 1))
+    if far > near * WALK_ON_TIMES_MAX:
+        return None
+    found, seen = await _walk_to(conn, wanted, far)
+    return found if len(found) == wanted.limit or seen < far else None
 
 
 async def _walk_to(conn: Connection, wanted: Wanted, window: int) -> tuple[Found, int]:
@@ -214,11 +180,9 @@ async def _walk_to(conn: Connection, wanted: Wanted, window: int) -> tuple[Found
 
 async def gather(conn: Connection, wanted: Wanted) -> Found:
     """Find a page among all that fits. Run it where statements are planned for their arguments."""
-    query = wanted.query
-    priced = query.currency is not None
-    choices = (tokens_of(code, values) for code, values in query.attributes)
-    arguments = wanted.arguments(next((tokens for tokens in choices if len(tokens) > 1), None))
-    rows = await conn.fetch(GATHERINGS[query.sort, priced], *(arguments if priced else arguments[:_UNPRICED_ARGUMENTS]))
+    choices = (tokens_of(code, values) for code, values in wanted.query.attributes)
+    any_of = next((tokens for tokens in choices if len(tokens) > 1), None)
+    rows = await conn.fetch(GATHERINGS[wanted.query.sort], *wanted.arguments(any_of))
     return [(row["product_id"], row["key"]) for row in rows]
 
 

@@ -30,65 +30,57 @@ CROSS JOIN LATERAL (SELECT status FROM sellers WHERE id = o.seller_id OFFSET 0) 
 WHERE v.product_id = p.id
 """
 
-# Rows that stay the same are left alone: most changes change little of a listing.
+# Each product by itself, so that many take as many times as long as one. Rows that stay the same are left alone: most
+# changes change little of a listing.
 REFRESH_LISTINGS = f"""
-WITH said AS (
-    SELECT p.id AS product_id, e.key, e.value
-    FROM products p CROSS JOIN LATERAL jsonb_each(p.attributes) AS e
-    WHERE p.id = ANY ($1::uuid[])
-    UNION ALL
-    SELECT v.product_id, e.key, e.value
-    FROM variants v CROSS JOIN LATERAL jsonb_each(v.attributes) AS e
-    WHERE v.product_id = ANY ($1::uuid[]) AND v.active
-), words AS (
-    SELECT said.product_id, concat(said.key, '=', CASE jsonb_typeof(x)
+WITH gone AS (
+    DELETE FROM listings p USING unnest($1::uuid[]) AS t (id)
+    WHERE p.product_id = t.id AND p.currency <> '' AND NOT EXISTS (
+        SELECT FROM {_OFFERED.replace("p.id", "p.product_id")} AND o.currency = p.currency AND {STANDS})
+)
+INSERT INTO listings AS l (product_id, currency, price_minor, status, seller_id, category_id, slug, created_at, sellers,
+    tokens, due_at)
+SELECT p.id, r.currency, r.price_minor, p.status, p.seller_id, p.category_id, p.slug, p.created_at, f.sellers, t.tokens,
+       CASE r.currency WHEN '' THEN f.due_at END
+FROM products p
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(DISTINCT token ORDER BY token), '{{}}') AS tokens
+    FROM (
+        SELECT e.key, e.value FROM jsonb_each(p.attributes) AS e
+        UNION ALL
+        SELECT e.key, e.value FROM variants v CROSS JOIN LATERAL jsonb_each(v.attributes) AS e
+        WHERE v.product_id = p.id AND v.active
+    ) AS said
+    CROSS JOIN LATERAL jsonb_array_elements(
+        CASE jsonb_typeof(value) WHEN 'array' THEN value ELSE jsonb_build_array(value) END) AS x
+    CROSS JOIN LATERAL concat(key, '=', CASE jsonb_typeof(x)
         WHEN 'number' THEN trim_scale((x #>> '{{}}')::numeric)::text ELSE x #>> '{{}}' END) AS word
-    FROM said CROSS JOIN LATERAL jsonb_array_elements(
-        CASE jsonb_typeof(said.value) WHEN 'array' THEN said.value ELSE jsonb_build_array(said.value) END) AS x
-), tokens AS (
-    SELECT product_id, array_agg(DISTINCT token ORDER BY token) AS tokens
-    FROM words CROSS JOIN LATERAL (
+    CROSS JOIN LATERAL (
         SELECT CASE WHEN length(word) > {TOKEN_LENGTH_MAX} OR strpos(word, chr({ord(SEPARATOR)})) > 0
             THEN md5(word) ELSE word END AS token
-    ) AS t GROUP BY product_id
-)
-INSERT INTO listings AS l (product_id, status, seller_id, category_id, slug, created_at, sellers, tokens, due_at)
-SELECT p.id, p.status, p.seller_id, p.category_id, p.slug, p.created_at,
-       ARRAY(SELECT DISTINCT u FROM unnest(p.seller_id || f.sellers) AS u ORDER BY u),
-       coalesce(t.tokens, '{{}}'), f.due_at
-FROM products p
-LEFT JOIN tokens t ON t.product_id = p.id
+    ) AS w
+) AS t
 CROSS JOIN LATERAL (
-    SELECT array_agg(DISTINCT o.seller_id ORDER BY o.seller_id) FILTER (WHERE {STANDS}) AS sellers,
+    SELECT ARRAY(
+               SELECT DISTINCT u
+               FROM unnest(p.seller_id || array_agg(o.seller_id) FILTER (WHERE {STANDS})) AS u ORDER BY u
+           ) AS sellers,
            min(CASE WHEN o.valid_from > now() THEN o.valid_from ELSE o.valid_until END)
                FILTER (WHERE o.active AND (o.valid_from > now() OR o.valid_until > now())) AS due_at
     FROM {_OFFERED}
 ) AS f
+CROSS JOIN LATERAL (
+    SELECT '' AS currency, 0 AS price_minor
+    UNION ALL
+    SELECT o.currency, min(o.price_minor) FROM {_OFFERED} AND {STANDS} GROUP BY o.currency
+) AS r
 WHERE p.id = ANY ($1::uuid[])
-ON CONFLICT (product_id) DO UPDATE SET status = excluded.status, category_id = excluded.category_id,
-    slug = excluded.slug, sellers = excluded.sellers, tokens = excluded.tokens, due_at = excluded.due_at
-WHERE (l.status, l.category_id, l.slug, l.sellers, l.tokens, l.due_at) IS DISTINCT FROM
-    (excluded.status, excluded.category_id, excluded.slug, excluded.sellers, excluded.tokens, excluded.due_at)
-"""
-
-REFRESH_PRICES = f"""
-WITH lowest AS (
-    SELECT p.id AS product_id, f.currency, f.price_minor, p.status, p.category_id
-    FROM products p CROSS JOIN LATERAL (
-        SELECT o.currency, min(o.price_minor) AS price_minor
-        FROM {_OFFERED} AND {STANDS} GROUP BY o.currency
-    ) AS f
-    WHERE p.id = ANY ($1::uuid[])
-), gone AS (
-    DELETE FROM listing_prices g WHERE g.product_id = ANY ($1::uuid[])
-    AND NOT EXISTS (SELECT FROM lowest w WHERE w.product_id = g.product_id AND w.currency = g.currency)
-)
-INSERT INTO listing_prices AS l (product_id, currency, price_minor, status, category_id)
-SELECT product_id, currency, price_minor, status, category_id FROM lowest
-ON CONFLICT (product_id, currency) DO UPDATE SET
-    price_minor = excluded.price_minor, status = excluded.status, category_id = excluded.category_id
-WHERE (l.price_minor, l.status, l.category_id) IS DISTINCT FROM
-    (excluded.price_minor, excluded.status, excluded.category_id)
+ON CONFLICT (product_id, currency) DO UPDATE SET price_minor = excluded.price_minor, status = excluded.status,
+    category_id = excluded.category_id, slug = excluded.slug, sellers = excluded.sellers, tokens = excluded.tokens,
+    due_at = excluded.due_at
+WHERE (l.price_minor, l.status, l.category_id, l.slug, l.sellers, l.tokens, l.due_at) IS DISTINCT FROM (
+    excluded.price_minor, excluded.status, excluded.category_id, excluded.slug, excluded.sellers, excluded.tokens,
+    excluded.due_at)
 """
 
 
@@ -96,5 +88,4 @@ async def refresh_listings(conn: Connection, product_ids: Sequence[UUID]) -> Non
     """List products as they are now, and note their change; the caller holds their locks and has written all else."""
     if product_ids:
         await conn.execute(REFRESH_LISTINGS, product_ids)
-        await conn.execute(REFRESH_PRICES, product_ids)
         await note_changes(conn, product_ids)

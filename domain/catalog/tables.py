@@ -33,9 +33,11 @@ class ProductSlugs(Table):
 
 
 class Listings(Table):
-    """What lists of products filter and sort by."""
+    """What lists of products filter and sort by, keyed (product, currency)."""
 
     product_id = UUID(primary_key=True, default=None)
+    currency = Text(default=None)
+    price_minor = BigInt(default=None)
     status = Text(default=None)
     seller_id = UUID(default=None)
     category_id = UUID(null=True, default=None)
@@ -44,16 +46,6 @@ class Listings(Table):
     sellers = Array(base_column=UUID(), default=None)
     tokens = Array(base_column=Text(), default=None)
     due_at = Timestamptz(null=True, default=None)
-
-
-class ListingPrices(Table):
-    """The lowest prices of products, keyed (product, currency)."""
-
-    product_id = UUID(primary_key=True, default=None)
-    currency = Text(default=None)
-    price_minor = BigInt(default=None)
-    status = Text(default=None)
-    category_id = UUID(null=True, default=None)
 
 
 class Relistings(Table):

@@ -24,6 +24,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     drain_commands: int = 20_000
     sellout_buyers: int = 5_000
     sellout_units: int = 500
+    catalog_variants: tuple[int, int] = (10_000, 200_000)
 
 
 class Percentiles(Struct, frozen=True):
@@ -54,7 +55,7 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
 
     ``cores`` says how many cores each role kept busy, ``cpu_us_per_order`` the same per order in microseconds: of all
     figures the one that suffers least from what else runs on the machine. ``problems`` names what went wrong: each is
-    an error of Ordermill, not a slow figure, and fails the run.
+    an error of Ordermill, not a slow figure, and fails the run. Pages are by the number of variants in the catalog.
     """
 
     orders_per_second: float | None = None
@@ -70,6 +71,10 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
     outcomes_per_second: float | None = None
     succeeded: int | None = None
     rejected: int | None = None
+    first_page_ms: Mapping[str, Percentiles] | None = None
+    filtered_page_ms: Mapping[str, Percentiles] | None = None
+    product_per_second: float | None = None
+    constant_per_second: float | None = None
     orders: int | None = None
     seconds: float | None = None
     cores: Mapping[str, float] | None = None

@@ -9,11 +9,12 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from ops.bench.catalog import catalog
 from ops.bench.drain import drain
 from ops.bench.flow import hot, spread
 from ops.bench.idle import idle
 from ops.bench.limit import limit
-from ops.bench.model import Machine, Report, Scenario, Sizes
+from ops.bench.model import Machine, Percentiles, Report, Scenario, Sizes
 from ops.bench.per_message import per_message
 from ops.bench.sellout import sellout
 from ops.bench.stage import Stage, temporary_stack
@@ -27,6 +28,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "idle": idle,
     "drain": drain,
     "sellout": sellout,
+    "catalog": catalog,
 }
 NAMES = (*SCENARIOS, LIMIT)
 NOTE = (
@@ -66,7 +68,7 @@ def ratios(report: Report) -> dict[str, float]:
     """Put figures of the same run into proportion; a ratio both parts of which weren't measured is left out."""
     figures = {name: scenario.orders_per_second for name, scenario in report.scenarios.items()}
     sold_out, drained = report.scenarios.get("sellout"), report.scenarios.get("drain")
-    limits = report.limit
+    limits, listed = report.limit, report.scenarios.get("catalog") or Scenario()
     pairs = {
         "spread_over_per_message": (figures.get("spread"), figures.get("per_message")),
         "hot_over_spread": (figures.get("hot"), figures.get("spread")),
@@ -77,8 +79,17 @@ def ratios(report: Report) -> dict[str, float]:
             drained and drained.two_workers_per_second,
             drained and drained.one_worker_per_second,
         ),
+        "first_page_large_over_small": _large_and_small(listed.first_page_ms),
+        "filtered_page_large_over_small": _large_and_small(listed.filtered_page_ms),
+        "product_over_constant": (listed.product_per_second, listed.constant_per_second),
     }
     return {name: round(over / under, 2) for name, (over, under) in pairs.items() if over and under}
+
+
+def _large_and_small(pages: Mapping[str, Percentiles] | None) -> tuple[float | None, float | None]:
+    """The 99th percentiles of the largest catalog and of the smallest."""
+    by_size = sorted((int(variants), figures.p99) for variants, figures in (pages or {}).items())
+    return (by_size[-1][1], by_size[0][1]) if by_size else (None, None)
 
 
 def describe_machine() -> Machine:

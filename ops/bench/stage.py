@@ -49,9 +49,9 @@ class Scene:
         await asyncio.to_thread(self.fleet.scheduler)
         self._roles.setdefault("scheduler", []).append("scheduler")
 
-    async def start_other(self, role: str, module: str, ready: str, *, port: int = 0) -> None:
+    async def start_other(self, role: str, module: str, ready: str, *, port: int = 0, **env: str) -> None:
         """Start a process that isn't one of Ordermill's and wait until its log says ``ready``."""
-        await asyncio.to_thread(lambda: self.fleet.start(role, module, ready, HTTP_PORT=str(port)))
+        await asyncio.to_thread(lambda: self.fleet.start(role, module, ready, HTTP_PORT=str(port), **env))
         self._roles.setdefault(role, []).append(role)
 
     async def calm(self) -> None:
@@ -92,11 +92,15 @@ class Stage:
         return self.stack.urls.database_url.replace("/ordermill?", f"/{database}?")
 
     @asynccontextmanager
-    async def scene(self, name: str) -> AsyncIterator[Scene]:
-        """Open a fresh database; its processes end and it is dropped when the body ends."""
+    async def scene(self, name: str, *, stocked: bool = True) -> AsyncIterator[Scene]:
+        """Open a fresh database, with the assortment or empty; its processes end and it goes when the body ends."""
         self._scenes += 1
         database = f"bench_{self._scenes}_{name}"
-        await self._administer(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        await self._administer(
+            f"CREATE DATABASE {database} TEMPLATE {TEMPLATE if stocked else 'template1'} STRATEGY file_copy"
+        )
+        if not stocked:
+            await migrate(self.url_of(database))
         with redis.Redis.from_url(self.stack.urls.redis_url) as client:
             client.flushall()
         supervisor = Supervisor()

@@ -60,6 +60,9 @@ TARGETS: tuple[Target, ...] = (
     Target("idle p99, ms", _scenario("idle", lambda s: s.p99_ms), 40, at_most=True),
     Target("drain, two workers over one", _ratio("drain_two_over_one"), 1.3),
     Target("sellout over hot", _ratio("sellout_over_hot"), 0.8),
+    Target("first page, large over small, p99", _ratio("first_page_large_over_small"), 2, at_most=True),
+    Target("filtered page, large over small, p99", _ratio("filtered_page_large_over_small"), 2, at_most=True),
+    Target("product over constant", _ratio("product_over_constant"), 0.6),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),
     Target("spread, worker MB", _scenario("spread", _worker_mb), 300, at_most=True),
 )
@@ -106,12 +109,17 @@ def _line(scenario: Scenario) -> str:
         (scenario.two_workers_per_second, "two workers {:,.0f}/s"),
         (scenario.succeeded, "{:,} placed"),
         (scenario.rejected, "{:,} refused"),
+        (scenario.product_per_second, "product {:,.0f}/s"),
+        (scenario.constant_per_second, "constant {:,.0f}/s"),
     ):
         if value is not None:
             parts.append(form.format(value))
     for name, measured in (("accepted", scenario.accept_ms), ("outcome", scenario.outcome_ms)):
         if measured is not None:
             parts.append(f"{name} p50 {measured.p50:.1f} ms, p99 {measured.p99:.1f} ms")
+    for name, pages in (("first page", scenario.first_page_ms), ("filtered page", scenario.filtered_page_ms)):
+        for variants, measured in (pages or {}).items():
+            parts.append(f"{name} of {int(variants):,} p50 {measured.p50:.1f} ms, p99 {measured.p99:.1f} ms")
     if scenario.rss_mb is not None:
         parts.append(f"api {scenario.rss_mb.api:.0f} MB, worker {scenario.rss_mb.worker:.0f} MB")
     if scenario.saturates is not None:

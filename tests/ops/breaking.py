@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from domain.catalog.listing_sql import refresh_listings
 from tests.ops.trade import Trade
 
 Corrupt = Callable[[Any, Trade], Awaitable[None]]
@@ -24,3 +25,8 @@ class Ways:
             return corrupt
 
         return register
+
+
+async def list_anew(conn: Any, trade: Trade) -> None:
+    """Have the lists of products follow what was broken: that they didn't would be noticed, too."""
+    await refresh_listings(conn, [offer.product_id for offer in trade.offers])

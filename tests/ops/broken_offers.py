@@ -1,6 +1,6 @@
 """Ways to break what is true of variants and offers."""
 
-from tests.ops.breaking import Ways
+from tests.ops.breaking import Ways, list_anew
 
 WAYS = Ways()
 breaks = WAYS.breaks
@@ -9,6 +9,7 @@ breaks = WAYS.breaks
 @breaks("variants_match_events")
 async def a_variant_is_deactivated_unsaid(conn, trade):
     await conn.execute("UPDATE variants SET active = false WHERE id = $1", trade.offers[0].variant_id)
+    await list_anew(conn, trade)
 
 
 @breaks("variants_match_events")
@@ -26,6 +27,7 @@ async def a_price_changes_unsaid(conn, trade):
     await conn.execute(
         "UPDATE offers SET price_minor = price_minor + 1 WHERE variant_id = $1", trade.offers[1].variant_id
     )
+    await list_anew(conn, trade)
 
 
 @breaks("offers_match_events")
@@ -34,8 +36,9 @@ async def a_sku_changes_unsaid(conn, trade):
 
 
 @breaks("offers_match_events")
-async def an_offer_ends_unsaid(conn, _trade):
+async def an_offer_ends_unsaid(conn, trade):
     await conn.execute("UPDATE offers SET active = false")
+    await list_anew(conn, trade)
 
 
 @breaks("offers_match_events")

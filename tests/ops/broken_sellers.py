@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.builders import write_account, write_member
-from tests.ops.breaking import Ways
+from tests.ops.breaking import Ways, list_anew
 
 WAYS = Ways()
 breaks = WAYS.breaks
@@ -24,6 +24,7 @@ async def a_seller_is_renamed_unsaid(conn, trade):
 @breaks("sellers_match_events")
 async def a_seller_is_suspended_unsaid(conn, trade):
     await conn.execute("UPDATE sellers SET status = 'suspended' WHERE id = $1", trade.offers[0].seller_id)
+    await list_anew(conn, trade)
 
 
 @breaks("sellers_match_events")

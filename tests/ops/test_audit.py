@@ -9,7 +9,7 @@ import pytest
 
 from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
-from tests.ops import broken_offers, broken_sellers, broken_taxonomy
+from tests.ops import broken_offers, broken_products, broken_sellers, broken_taxonomy
 from tests.ops.breaking import Corrupt, Ways
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.trade import Trade
@@ -286,7 +286,13 @@ async def _audit(url: str) -> Audit:
         await conn.close()
 
 
-_CASES = [*_WAYS.cases, *broken_taxonomy.WAYS.cases, *broken_offers.WAYS.cases, *broken_sellers.WAYS.cases]
+_CASES = [
+    *_WAYS.cases,
+    *broken_taxonomy.WAYS.cases,
+    *broken_offers.WAYS.cases,
+    *broken_products.WAYS.cases,
+    *broken_sellers.WAYS.cases,
+]
 
 
 def test_what_trade_does_violates_nothing(traded_once):

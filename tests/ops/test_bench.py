@@ -10,6 +10,9 @@ import pytest
 import uvloop
 from click.testing import CliRunner
 
+from infra.clock import new_id
+from ops.bench.catalog.fill import Filled
+from ops.bench.catalog.scenario import draw_queries
 from ops.bench.loop import ClosedLoop, LoadError, encode_requests, endless
 from ops.bench.model import Limit, Machine, Percentiles, Report, Resident, Scenario, Sizes, percentiles
 from ops.bench.orders import assortment, draw_orders
@@ -30,6 +33,7 @@ TINY = Sizes(
     idle_pause_ms=(1, 10),
     sellout_buyers=300,
     sellout_units=40,
+    catalog_variants=(90, 300),
 )
 
 
@@ -55,6 +59,37 @@ def test_a_small_run_is_correct_and_its_json_has_the_shape_that_was_agreed():
     assert report["ratios"] == {}
     assert report["machine"]["cpus"] >= 1
     assert "load client" in report["machine"]["note"]
+
+
+def test_a_small_run_over_catalogs_is_correct_and_has_its_ratios():
+    done = uvloop.run(run(["catalog"], TINY, lambda _name: None))
+    assert done.problems == []
+    report = msgspec.json.decode(msgspec.json.encode(done.report))
+    catalog = report["scenarios"]["catalog"]
+    for pages in (catalog["first_page_ms"], catalog["filtered_page_ms"]):
+        assert set(pages) == {"90", "300"}
+        assert all(0 < page["p50"] <= page["p99"] for page in pages.values())
+    assert catalog["product_per_second"] > 0
+    assert catalog["constant_per_second"] > 0
+    expected = {"first_page_large_over_small", "filtered_page_large_over_small", "product_over_constant"}
+    assert set(report["ratios"]) == expected
+    assert {verdict.name.split(",")[0] for verdict in verdicts(done.report)} == {
+        "first page",
+        "filtered page",
+        "product over constant",
+    }
+
+
+def test_both_catalogs_are_asked_for_the_same_pages():
+    categories = [new_id() for _ in range(9)]
+    queries = draw_queries(Filled(categories, []))
+    assert queries == draw_queries(Filled(categories, []))
+    assert len(set(queries)) > len(queries) / 2
+    for query in queries:
+        names = [part.partition("=")[0] for part in query.split("&")]
+        assert names[0] == "category"
+        assert names[1] in {"attr.colour", "attr.material"}
+        assert names[2:] == ["currency", "price_min", "price_max"]
 
 
 def test_orders_have_one_to_four_different_lines_over_at_most_three_sellers():

@@ -23,8 +23,8 @@ COUNTS = """
 SELECT (SELECT count(*) FROM sellers WHERE status = 'approved') AS sellers,
        (SELECT count(*) FROM categories) AS categories,
        (SELECT count(*) FROM products WHERE status = 'active' AND description <> '') AS products,
-       (SELECT count(*) FROM listings WHERE status = 'active') AS listings,
-       (SELECT count(DISTINCT product_id) FROM listing_prices WHERE price_minor > 0) AS priced
+       (SELECT count(*) FROM listings WHERE status = 'active' AND currency = '') AS listings,
+       (SELECT count(DISTINCT product_id) FROM listings WHERE price_minor > 0) AS priced
 """
 SEVERAL = "SELECT count(*) FROM (SELECT FROM variants GROUP BY product_id HAVING count(*) > 1) AS several"
 

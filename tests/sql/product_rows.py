@@ -1,21 +1,24 @@
 """Over 10,000 products with their listings for the tests of plans, and parameters for the statements about them."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from domain.catalog import listing_reads, listing_sql, product_reads, product_sql, relist_sql
+from domain.catalog.listing import Sort
 
 # Of each product one variant, that one offered by its owner.
 FILL = """
 INSERT INTO product_slugs (slug, product_id) SELECT 't-' || n, variant FROM numbers;
 INSERT INTO products (id, seller_id, title, status, slug)
     SELECT variant, seller, 'T', CASE WHEN n % 20 = 0 THEN 'draft' ELSE 'active' END, 't-' || n FROM numbers;
-INSERT INTO listings (product_id, status, seller_id, slug, created_at, sellers, tokens)
-    SELECT variant, CASE WHEN n % 20 = 0 THEN 'draft' ELSE 'active' END, seller, 't-' || n, now(), ARRAY[seller],
-        ARRAY['colour=' || n % 7, 'size=' || n % 11] FROM numbers;
+INSERT INTO listings (product_id, currency, price_minor, status, seller_id, category_id, slug, created_at, sellers,
+    tokens)
+    SELECT variant, currency, CASE currency WHEN '' THEN 0 ELSE n END,
+        CASE WHEN n % 20 = 0 THEN 'draft' ELSE 'active' END, seller, pg_temp.nth(4, n % 300), 't-' || n,
+        now() - make_interval(secs => n), ARRAY[seller], ARRAY['colour=' || n % 7, 'n=' || n]
+    FROM numbers, unnest('{"",USD}'::text[]) AS currency;
 INSERT INTO relistings (seller_id) SELECT seller FROM numbers;
-INSERT INTO listing_prices (product_id, currency, price_minor, status)
-    SELECT product_id, 'USD', 100, status FROM listings;
 """
 
 
@@ -37,7 +40,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (r, "HAVE_VARIANTS"): (products,),
         (r, "LOAD_HISTORY"): (products[0], 9, 50),
         (s, "REFRESH_LISTINGS"): (products,),
-        (s, "REFRESH_PRICES"): (products,),
+        **_of_lists(),
         (c, "DESCENDANTS"): (products[0],),
         (c, "LOAD_CARDS"): (products, ["active"]),
         (x, "DUE"): (500,),
@@ -47,3 +50,15 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (x, "ADVANCE"): (sample["sellers"][0], "1"),
         (x, "FINISH"): (sample["sellers"][0],),
     }
+
+
+def _of_lists() -> dict[tuple[str, str], tuple[Any, ...]]:
+    """For a page in the middle of each order, without filters but for a price and a value."""
+    starts = {Sort.NEWEST: datetime.now(UTC), Sort.TITLE: "t-5", Sort.PRICE: 50, Sort.DEAREST: 5_000}
+    rest = (51, "USD", 0, 10**15, None, ["colour=3"], None, None, None)
+    c = listing_reads.__name__
+    walks = {(c, f"WALKS {sort}"): (["active"], start, UUID(int=7), 250, *rest) for sort, start in starts.items()}
+    gatherings = {
+        (c, f"GATHERINGS {sort}"): (["active"], start, UUID(int=7), None, *rest) for sort, start in starts.items()
+    }
+    return walks | gatherings

@@ -18,19 +18,20 @@ INSERT INTO category_attributes (category_id, attribute_id) SELECT id, attribute
 """
 
 
-def _nth(kind: int, n: int) -> UUID:
+def nth(kind: int, n: int) -> UUID:
+    """The id that FILL gives to the n-th thing of a kind."""
     return UUID(f"{kind:08x}-0000-7000-8000-{n:012x}")
 
 
 def statements() -> dict[tuple[str, str], tuple[Any, ...]]:
     """Arguments for each statement, by module and name."""
-    categories, attributes = ([_nth(kind, n) for n in (100, 200, 300)] for kind in (4, 5))
+    categories, attributes = ([nth(kind, n) for n in (100, 200, 300)] for kind in (4, 5))
     first, three = categories[0], [1, 2, 3]
     r, s, u = category_reads.__name__, category_sql.__name__, use_sql.__name__
     return {
         (r, "LOAD_VIEWS"): (categories,),
         (r, "LIST_CATEGORIES"): (first, 50),
-        (r, "LIST_CHILDREN"): (_nth(4, 1), 0, "C", first, 50),
+        (r, "LIST_CHILDREN"): (nth(4, 1), 0, "C", first, 50),
         (r, "LIST_ROOTS"): (0, "C", first, 50),
         (r, "LOAD_SCHEMAS"): (categories,),
         (s, "HOLD_TREE"): (TREE,),
@@ -47,9 +48,9 @@ def statements() -> dict[tuple[str, str], tuple[Any, ...]]:
         (s, "ASSIGN"): (categories, attributes, [None, True, False], three),
         (s, "UNASSIGN"): (categories, attributes),
         (s, "SET_VERSIONS"): (categories, three),
-        (u, "COUNT_LOSERS"): (_nth(4, 1), attributes, 1),
-        (u, "COUNT_VALUES"): (_nth(5, 1), "a1"),
-        (u, "COUNT_CHOICES"): (_nth(5, 1), "a1", ["S"]),
+        (u, "COUNT_LOSERS"): (nth(4, 1), attributes, 1),
+        (u, "COUNT_VALUES"): (nth(5, 1), "a1"),
+        (u, "COUNT_CHOICES"): (nth(5, 1), "a1", ["S"]),
         **_of_attributes(attributes),
     }
 

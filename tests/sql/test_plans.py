@@ -11,10 +11,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from domain.catalog import listing_reads
+from domain.catalog.listing import Sort
 from infra import postgres
 from ops.stack import EmbeddedStack
 from tests import databases
 from tests.sql.filled import FILL, ROWS, SAMPLE, statements
+from tests.sql.taxonomy_rows import nth
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +47,10 @@ QUERIES: dict[tuple[str, str], str] = {
     for module in MODULES
     for name, value in vars(importlib.import_module(module)).items()
     if name.isupper() and isinstance(value, str) and _STATEMENT.match(value)
+} | {
+    (listing_reads.__name__, f"{name} {key}"): statement
+    for name, of in (("WALKS", listing_reads.WALKS), ("GATHERINGS", listing_reads.GATHERINGS))
+    for key, statement in of.items()
 }
 NAMES = [f"{module.removeprefix('domain.')}.{name}" for module, name in QUERIES]
 
@@ -85,9 +92,9 @@ async def large_tables(conn: Any) -> set[str]:
     return {row["relname"] for row in rows}
 
 
-async def explain(conn: Any, query: str, args: tuple[object, ...]) -> dict[str, Any]:
+async def explain(conn: Any, query: str, args: tuple[object, ...], begin: str = postgres.BEGIN) -> dict[str, Any]:
     """The plan for these very parameters, under the settings of a worker's session."""
-    await conn.execute(postgres.BEGIN)
+    await conn.execute(begin)
     try:
         return dict(json.loads(await conn.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *args))[0]["Plan"])
     finally:
@@ -167,6 +174,46 @@ async def test_a_claim_reads_its_rows_in_the_index_order_and_stops(filled: tuple
     assert not {"Sort", "Hash Join", "Nested Loop"} & set(kinds)
     scan = next(node for node in nodes(first) if node.get("Alias") in {"pending", "p", "p_1"})
     assert scan["Index Name"] == ("pending_solo" if name == "CLAIM_SOLO" else "pending_due")
+
+
+@pytest.mark.parametrize("sort", Sort)
+async def test_a_walk_reads_so_many_in_the_index_order_and_stops(filled: tuple[str, dict[str, Any]], sort: Sort):
+    conn = await asyncpg.connect(filled[0])
+    try:
+        plan = await explain_generic(conn, listing_reads.WALKS[sort])
+    finally:
+        await conn.close()
+    index = "listings_" + {Sort.NEWEST: "newest", Sort.TITLE: "title"}.get(sort, "price")
+    (scan,) = (node for node in nodes(plan) if node.get("Relation Name") == "listings")
+    assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", index)
+    (limit,) = (node for node in nodes(plan) if node["Node Type"] == "Limit" and scan in node.get("Plans", ()))
+    assert limit["Plans"] == [scan], "nothing stands between what is read and where it stops"
+
+
+@pytest.mark.parametrize(
+    ("filters", "indexes"),
+    [
+        ({10: ["n=77"]}, {"listings_found_priced"}),
+        ({4: ["n=77", "n=78"]}, {"listings_found_priced"}),
+        ({9: [nth(4, 77)]}, {"listings_category"}),
+        ({9: [nth(4, n) for n in range(1, 40)], 10: ["colour=3"]}, {"listings_category", "listings_found_priced"}),
+        ({7: 77, 8: 79}, {"listings_price"}),
+        ({6: "", 7: 0, 12: nth(1, 77)}, {"listings_found"}),
+    ],
+)
+async def test_what_is_gathered_is_found_by_what_is_rare_of_it(
+    filled: tuple[str, dict[str, Any]], filters: dict[int, Any], indexes: set[str]
+):
+    url, sample = filled
+    arguments = list(statements(sample)[listing_reads.__name__, f"GATHERINGS {Sort.NEWEST}"])
+    for number, value in filters.items():
+        arguments[number - 1] = value
+    conn = await asyncpg.connect(url)
+    try:
+        plan = await explain(conn, listing_reads.GATHERINGS[Sort.NEWEST], tuple(arguments), postgres.BEGIN_PLANNING)
+    finally:
+        await conn.close()
+    assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == indexes
 
 
 async def test_a_scan_would_be_seen(filled: tuple[str, dict[str, Any]]):

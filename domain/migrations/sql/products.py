@@ -54,10 +54,14 @@ CREATE INDEX products_category ON products (category_id);
 """
 
 LISTINGS = r"""
--- What GET /products filters and sorts by, one row for each product. The tree's shape isn't in it, so a move of
--- categories rewrites nothing.
+-- What GET /products filters and sorts by: one row for each product, and one for each currency it has a price in. The
+-- tree's shape isn't in it, so a move of categories rewrites nothing.
 CREATE TABLE listings (
-    product_id uuid PRIMARY KEY,
+    product_id uuid NOT NULL,
+    -- Empty in the product's own row, whatever it costs.
+    currency text NOT NULL CHECK (currency ~ '^([A-Z]{3})?$'),
+    -- The lowest among the offers that stand.
+    price_minor bigint NOT NULL CHECK (currency <> '' OR price_minor = 0),
     status text NOT NULL,
     seller_id uuid NOT NULL,
     category_id uuid,
@@ -67,27 +71,19 @@ CREATE TABLE listings (
     sellers uuid[] NOT NULL,
     -- code=value for each attribute of the product and of its active variants.
     tokens text[] NOT NULL,
-    -- When an offer's validity next begins or ends.
-    due_at timestamptz
-) WITH (fillfactor = 90);
-CREATE INDEX listings_newest ON listings (status, created_at, product_id);
-CREATE INDEX listings_title ON listings (status, slug, product_id);
-CREATE INDEX listings_category ON listings (status, category_id);
--- Without a list of pending entries, which every search would have to read.
-CREATE INDEX listings_found ON listings USING gin (sellers, tokens) WITH (fastupdate = off);
-CREATE INDEX listings_due ON listings (due_at) WHERE due_at IS NOT NULL;
-
--- The lowest price, by currency, among a product's offers that stand.
-CREATE TABLE listing_prices (
-    product_id uuid NOT NULL,
-    currency text NOT NULL,
-    price_minor bigint NOT NULL,
-    status text NOT NULL,
-    category_id uuid,
+    -- When an offer's validity next begins or ends; in the product's own row.
+    due_at timestamptz,
     PRIMARY KEY (product_id, currency)
 ) WITH (fillfactor = 90);
-CREATE INDEX listing_prices_price ON listing_prices (currency, status, price_minor, product_id);
-CREATE INDEX listing_prices_category ON listing_prices (currency, status, category_id, price_minor);
+CREATE INDEX listings_newest ON listings (currency, status, created_at, product_id);
+CREATE INDEX listings_title ON listings (currency, status, slug, product_id);
+CREATE INDEX listings_price ON listings (currency, status, price_minor, product_id);
+CREATE INDEX listings_category ON listings (currency, status, category_id, price_minor);
+-- A search is in one currency or in none: two indexes hold half of what one would have to read for it. And they keep no
+-- list of pending entries, which every search would have to read as well.
+CREATE INDEX listings_found ON listings USING gin (sellers, tokens) WITH (fastupdate = off) WHERE currency = '';
+CREATE INDEX listings_found_priced ON listings USING gin (sellers, tokens) WITH (fastupdate = off) WHERE currency <> '';
+CREATE INDEX listings_due ON listings (due_at) WHERE due_at IS NOT NULL;
 
 -- Sellers whose status has changed, and how far their products were listed anew since.
 CREATE TABLE relistings (
@@ -96,8 +92,9 @@ CREATE TABLE relistings (
     after text NOT NULL DEFAULT ''
 );
 
-INSERT INTO listings (product_id, status, seller_id, category_id, slug, created_at, sellers, tokens)
-SELECT p.id, p.status, p.seller_id, p.category_id, p.slug, p.created_at,
+INSERT INTO listings (product_id, currency, price_minor, status, seller_id, category_id, slug, created_at, sellers,
+    tokens)
+SELECT p.id, c.currency, c.price_minor, p.status, p.seller_id, p.category_id, p.slug, p.created_at,
        ARRAY(
            SELECT p.seller_id UNION
            SELECT o.seller_id FROM variants v JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
@@ -108,12 +105,14 @@ SELECT p.id, p.status, p.seller_id, p.category_id, p.slug, p.created_at,
            FROM variants v CROSS JOIN LATERAL jsonb_each_text(v.attributes) AS e
            WHERE v.product_id = p.id AND v.active ORDER BY 1
        )
-FROM products p;
-INSERT INTO listing_prices (product_id, currency, price_minor, status, category_id)
-SELECT p.id, o.currency, min(o.price_minor), p.status, p.category_id
 FROM products p
-JOIN variants v ON v.product_id = p.id JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
-WHERE o.active AND v.active AND s.status = 'approved' GROUP BY p.id, o.currency;
+CROSS JOIN LATERAL (
+    SELECT '' AS currency, 0 AS price_minor
+    UNION ALL
+    SELECT o.currency, min(o.price_minor)
+    FROM variants v JOIN offers o ON o.variant_id = v.id JOIN sellers s ON s.id = o.seller_id
+    WHERE v.product_id = p.id AND o.active AND v.active AND s.status = 'approved' GROUP BY o.currency
+) AS c;
 """
 
 

@@ -34,7 +34,7 @@ demo: setup ## A flash sale on an embedded PostgreSQL and Valkey, then the audit
 	$(RUN)ordermill demo
 
 test: setup ## All tests, on real PostgreSQL and Valkey
-	$(RUN)python -m pytest -q -n 2 --dist loadfile
+	$(RUN)python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: setup ## Ask for everything that /schema describes as everybody; FUZZ_SECONDS for each role, FUZZ_SEED
 	$(RUN)python -m pytest -v -s -n 0 -m fuzz tests/fuzz

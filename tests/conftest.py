@@ -21,6 +21,8 @@ from tests.builders import SECRET_KEY
 from tests.system import System
 
 _numbers = itertools.count(1)
+ROOM_BYTES = 3 * 2**30
+"""Two test processes together have been seen to use half a gigabyte."""
 
 
 @pytest.fixture
@@ -28,10 +30,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def _memory() -> str | None:
+    """Where a cluster's files stay in memory, if there is room: a database per test is made six times as fast."""
+    there = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    roomy = there.is_dir() and shutil.disk_usage(there).free >= ROOM_BYTES
+    return str(there) if roomy else None
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[EmbeddedStack]:
     # Not under pytest's own folder: that one is closed to the user PostgreSQL runs as when we are root.
-    folder = Path(tempfile.mkdtemp(prefix="ordermill-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="ordermill-test-", dir=_memory()))
     folder.chmod(0o755)
     try:
         with EmbeddedStack(folder, postgres_settings={"max_connections": "200"}) as running:

@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 
 def _memory() -> str | None:
     """Where a cluster's files stay in memory, if there is room: a database per test is made six times as fast."""
-    there = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    there = Path("/dev/shm")
     roomy = there.is_dir() and shutil.disk_usage(there).free >= ROOM_BYTES
     return str(there) if roomy else None
 

@@ -1,6 +1,7 @@
 """Accounts as admins see them: list, suspend, reactivate, give roles."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from api.answers import answer, expected, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse
 from api.submission import correlation_of
 from domain.accounts import account_sql, administration, session_sql
@@ -43,11 +44,8 @@ class Roles(Struct, frozen=True, forbid_unknown_fields=True):
     roles: Annotated[tuple[Role, ...], Meta(max_length=10)]
 
 
-class AccountPage(Struct, frozen=True):
+class AccountPage(Page[AccountView], frozen=True):
     """A page of accounts, newest first."""
-
-    items: list[AccountView]
-    next_cursor: str | None
 
 
 @get(
@@ -61,20 +59,16 @@ async def list_all_accounts(
     request: Request[Any, Any, Any],
     *,
     limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    cursor: Cursor = None,
     email: Annotated[str | None, QueryParameter(name="email", max_length=254)] = None,
     status: Annotated[AccountStatus | None, QueryParameter(name="status")] = None,
     role: Annotated[Role | None, QueryParameter(name="role")] = None,
 ) -> Response[bytes]:
     """Show accounts; by e-mail address (however it is written), status, role."""
-    edge = edge_of(request.app.state)
     await authorise(request)
-    size, below = page_limit(limit, edge.settings), decode_cursor(cursor)
     key = None if email is None else email_key(email)
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await list_accounts(conn, below=below, limit=size + 1, email_key=key, status=status, role=role)
-    items = found[:size]
-    return answer(AccountPage(items, encode_cursor(items[-1].id) if len(found) > size else None))
+    read = partial(list_accounts, email_key=key, status=status, role=role)
+    return await newest_first(request, AccountPage, limit, cursor, read)
 
 
 @post(

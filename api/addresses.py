@@ -1,21 +1,21 @@
 """Addresses: list, add, replace, remove one's own. Another's, an admin's view included, is a 404."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
-from msgspec import Struct
+from litestar.params import FromPath
 
 from api.access import authorise, signed_in
 from api.answers import answer, expected, nothing, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import refuse, refuse_if
 from api.profile import no_account
 from api.submission import correlation_of
@@ -30,11 +30,8 @@ from infra.clock import new_id
 from infra.security import Principal
 
 
-class AddressPage(Struct, frozen=True):
+class AddressPage(Page[Address], frozen=True):
     """A page of addresses, newest first."""
-
-    items: list[Address]
-    next_cursor: str | None
 
 
 @get(
@@ -45,19 +42,12 @@ class AddressPage(Struct, frozen=True):
     responses={200: ResponseSpec(AddressPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_addresses(
-    request: Request[Any, Any, Any],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    request: Request[Any, Any, Any], limit: Limit = None, cursor: Cursor = None
 ) -> Response[bytes]:
     """Show one's addresses."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
-    size = page_limit(limit, edge.settings)
-    below = decode_cursor(cursor)
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await address_sql.list_addresses(conn, principal.id, below=below, limit=size + 1)
-    items = found[:size]
-    return answer(AddressPage(items, encode_cursor(items[-1].id) if len(found) > size else None))
+    read = partial(address_sql.list_addresses, account_id=principal.id)
+    return await newest_first(request, AddressPage, limit, cursor, read)
 
 
 @post(

@@ -5,21 +5,21 @@ The account's row is locked first, so that the limit on keys is exact.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
-from msgspec import Struct
+from litestar.params import FromPath
 
 from api.access import authorise, signed_in
 from api.answers import answer, nothing, transaction
 from api.context import edge_of
 from api.decode import body_of, body_or
 from api.openapi import PROBLEMS, request_body
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse, refuse_if
 from api.profile import no_account
 from api.submission import correlation_of
@@ -37,11 +37,8 @@ from infra.security import Principal
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-class ApiKeyPage(Struct, frozen=True):
+class ApiKeyPage(Page[ApiKey], frozen=True):
     """A page of API keys, newest first."""
-
-    items: list[ApiKey]
-    next_cursor: str | None
 
 
 @get(
@@ -51,20 +48,11 @@ class ApiKeyPage(Struct, frozen=True):
     summary="List one's API keys, newest first",
     responses={200: ResponseSpec(ApiKeyPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
-async def list_api_keys(
-    request: Request[Any, Any, Any],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
-) -> Response[bytes]:
+async def list_api_keys(request: Request[Any, Any, Any], limit: Limit = None, cursor: Cursor = None) -> Response[bytes]:
     """Show one's keys, those that are over included; the keys themselves are never shown again."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
-    size = page_limit(limit, edge.settings)
-    below = decode_cursor(cursor)
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await key_sql.list_keys(conn, principal.id, below=below, limit=size + 1)
-    items = found[:size]
-    return answer(ApiKeyPage(items, encode_cursor(items[-1].id) if len(found) > size else None))
+    read = partial(key_sql.list_keys, account_id=principal.id)
+    return await newest_first(request, ApiKeyPage, limit, cursor, read)
 
 
 @post(

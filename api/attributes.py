@@ -3,12 +3,13 @@
 As for categories, every edit waits for the one before it.
 """
 
+from collections.abc import Awaitable
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
@@ -19,7 +20,7 @@ from api.context import edge_of, encode
 from api.decode import body_of, body_or
 from api.kept import Read
 from api.openapi import PROBLEMS, request_body
-from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
+from api.paging import Limit, LongCursor, Page, paged
 from api.problems import refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
@@ -47,11 +48,8 @@ from domain.rejections import Code
 from infra.clock import new_id
 
 
-class AttributePage(Struct, frozen=True):
+class AttributePage(Page[AttributeView], frozen=True):
     """A page of attributes, by code."""
-
-    items: list[AttributeView]
-    next_cursor: str | None
 
 
 class CodeKey(Struct, frozen=True, array_like=True):
@@ -68,19 +66,15 @@ class CodeKey(Struct, frozen=True, array_like=True):
     responses={200: ResponseSpec(AttributePage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_attributes(
-    request: Request[Any, Any, Any],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    request: Request[Any, Any, Any], limit: Limit = None, cursor: LongCursor = None
 ) -> Response[bytes]:
     """List the attributes categories may ask for."""
-    edge = edge_of(request.app.state)
     await visitor(request)
-    size = page_limit(limit, edge.settings)
-    after = decode_key(cursor, CodeKey) or CodeKey()
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await attribute_reads.list_attributes(conn, after=after.code, limit=size + 1)
-    items = found[:size]
-    return answer(AttributePage(items, encode_key(CodeKey(items[-1].code)) if len(found) > size else None))
+
+    def read(conn: Any, after: CodeKey | None, count: int) -> Awaitable[list[AttributeView]]:
+        return attribute_reads.list_attributes(conn, after=(after or CodeKey()).code, limit=count)
+
+    return await paged(request, AttributePage, limit, cursor, kind=CodeKey, read=read, key_of=lambda a: CodeKey(a.code))
 
 
 @get(

@@ -4,6 +4,7 @@ Every edit waits for the one before it (``note_changes`` of the tree), so what i
 is written.
 """
 
+from collections.abc import Awaitable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from api.context import edge_of, encode, field
 from api.decode import body_of
 from api.kept import Read
 from api.openapi import PROBLEMS, also_as, request_body
-from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
+from api.paging import Limit, LongCursor, Page, paged
 from api.problems import ProblemError, refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope
@@ -41,11 +42,8 @@ JSON_SCHEMA = "application/schema+json"
 ROOT = "root"
 
 
-class CategoryPage(Struct, frozen=True):
+class CategoryPage(Page[CategorySummary], frozen=True):
     """A page of categories."""
-
-    items: list[CategorySummary]
-    next_cursor: str | None
 
 
 class IdKey(Struct, frozen=True, array_like=True):
@@ -65,30 +63,28 @@ async def list_categories(
     request: Request[Any, Any, Any],
     parent: Annotated[str | None, QueryParameter(name="parent", max_length=36)] = None,
     limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    cursor: LongCursor = None,
 ) -> Response[bytes]:
     """List all categories in the order they were made.
 
     With `parent`, an id or `root`, those right below it, by position and then by name.
     """
-    edge = edge_of(request.app.state)
     await visitor(request)
-    size = page_limit(limit, edge.settings)
     if parent is None:
-        start = decode_key(cursor, IdKey) or IdKey()
-        async with edge.pool.acquire(timeout=2) as conn:
-            found = await category_reads.list_categories(conn, after=start.id, limit=size + 1)
-    else:
-        below = _parent_of(parent)
-        after = decode_key(cursor, SiblingKey) or SiblingKey()
-        async with edge.pool.acquire(timeout=2) as conn:
-            found = await category_reads.list_children(conn, below, after=after, limit=size + 1)
-    items = found[:size]
-    if len(found) <= size:
-        return answer(CategoryPage(items, None))
-    last = items[-1]
-    key = IdKey(last.id) if parent is None else SiblingKey(last.position, last.name, last.id)
-    return answer(CategoryPage(items, encode_key(key)))
+
+        def read(conn: Any, after: IdKey | None, count: int) -> Awaitable[list[CategorySummary]]:
+            return category_reads.list_categories(conn, after=(after or IdKey()).id, limit=count)
+
+        return await paged(request, CategoryPage, limit, cursor, kind=IdKey, read=read, key_of=lambda c: IdKey(c.id))
+    above = _parent_of(parent)
+
+    def read_below(conn: Any, after: SiblingKey | None, count: int) -> Awaitable[list[CategorySummary]]:
+        return category_reads.list_children(conn, above, after=after or SiblingKey(), limit=count)
+
+    def key_of(last: CategorySummary) -> SiblingKey:
+        return SiblingKey(last.position, last.name, last.id)
+
+    return await paged(request, CategoryPage, limit, cursor, kind=SiblingKey, read=read_below, key_of=key_of)
 
 
 def _parent_of(parent: str) -> UUID | None:

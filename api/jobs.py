@@ -10,12 +10,11 @@ from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
-from msgspec import Struct
 
 from api.access import allow, authorise
 from api.context import Edge, edge_of, encode
 from api.openapi import PROBLEMS
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import LAST, Cursor, Limit, Page, paged
 from api.problems import refuse
 from api.submission import JobView, view_of
 from domain import ids
@@ -33,11 +32,8 @@ HEARTBEAT_SECONDS = 15.0
 DAY_MS = 86_400_000
 
 
-class JobPage(Struct, frozen=True):
+class JobPage(Page[JobView], frozen=True):
     """A page of jobs, newest first."""
-
-    items: list[JobView]
-    next_cursor: str | None
 
 
 async def _job_of(edge: Edge, conn: Any, principal: Principal, job_id: UUID) -> JobState:
@@ -80,31 +76,33 @@ async def get_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> Re
 async def list_jobs(
     request: Request[Any, Any, Any],
     limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    cursor: Cursor = None,
     status: Annotated[str | None, QueryParameter(name="status", max_length=20)] = None,
 ) -> Response[bytes]:
     """Show one's own jobs; an admin sees all, and with ``status=failed`` those that are parked."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    size = page_limit(limit, edge.settings)
-    below = decode_cursor(cursor)
     if status is not None and (status != Status.FAILED or not principal.is_admin):
         raise refuse(400, Code.INVALID_REQUEST, "status can only be failed, for an admin", "status")
     # Nothing is older than retention allows: the bound keeps partitions that don't matter out of the plan.
     first_ms = int(time.time() * 1000) - (edge.settings.journal_days + 2) * DAY_MS
     first = ids.compose(max(first_ms, 0), bytes(ids.ENTROPY_BYTES))
-    async with edge.pool.acquire(timeout=2) as conn:
+
+    async def read(conn: Any, after: UUID | None, count: int) -> list[UUID]:
+        below = after or LAST
         if status is not None:
-            rows = await conn.fetch(reads.LIST_PARKED, below, size + 1)
+            rows = await conn.fetch(reads.LIST_PARKED, below, count)
         elif principal.is_admin:
-            rows = await conn.fetch(reads.LIST_JOBS, below, first, size + 1)
+            rows = await conn.fetch(reads.LIST_JOBS, below, first, count)
         else:
-            rows = await conn.fetch(reads.LIST_JOBS_OF, principal.id, below, first, size + 1)
-        found = [row["id"] for row in rows]
-        jobs = await load_jobs(conn, found[:size])
-    items = [view_of(jobs[job_id], for_admin=principal.is_admin) for job_id in found[:size] if job_id in jobs]
-    page = JobPage(items, encode_cursor(found[size - 1]) if len(found) > size else None)
-    return Response(encode(page), media_type=JSON)
+            rows = await conn.fetch(reads.LIST_JOBS_OF, principal.id, below, first, count)
+        return [row["id"] for row in rows]
+
+    async def show(conn: Any, found: list[UUID]) -> list[JobView]:
+        jobs = await load_jobs(conn, found)
+        return [view_of(jobs[job_id], for_admin=principal.is_admin) for job_id in found if job_id in jobs]
+
+    return await paged(request, JobPage, limit, cursor, kind=UUID, read=read, key_of=lambda job_id: job_id, show=show)
 
 
 @get(

@@ -1,12 +1,11 @@
 """Offers: what sellers ask for variants, shown to everyone, changed by each seller for its own."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
-from msgspec import Struct
+from litestar.params import FromPath
 
 from api.access import allow, anyone, authorise, visitor
 from api.acting import editor_of, viewer_of
@@ -14,7 +13,7 @@ from api.answers import Expected, answer, expected, nothing, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
+from api.paging import Limit, LongCursor, Page, paged
 from api.problems import ProblemError, refuse, refuse_if
 from api.submission import correlation_of
 from domain.accounts.model import Role, Scope, SellerStatus
@@ -31,11 +30,8 @@ from domain.rejections import Code
 from infra.postgres import violated
 
 
-class OfferPage(Struct, frozen=True):
+class OfferPage(Page[OfferView], frozen=True):
     """A page of a variant's offers: by currency, then the cheapest first, then by seller."""
-
-    items: list[OfferView]
-    next_cursor: str | None
 
 
 @get(
@@ -46,27 +42,23 @@ class OfferPage(Struct, frozen=True):
     responses={200: ResponseSpec(OfferPage, generate_examples=False), **PROBLEMS(400, 401, 403, 404, 503)},
 )
 async def list_variant_offers(
-    request: Request[Any, Any, Any],
-    variant_id: FromPath[UUID],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    request: Request[Any, Any, Any], variant_id: FromPath[UUID], limit: Limit = None, cursor: LongCursor = None
 ) -> Response[bytes]:
     """Show the offers that may be ordered now; a seller sees its own in any state, an admin every one."""
-    edge = edge_of(request.app.state)
     principal = await visitor(request)
-    size = page_limit(limit, edge.settings)
-    after = decode_key(cursor, OfferPlace)
-    async with edge.pool.acquire(timeout=2) as conn:
+
+    async def read(conn: Any, after: OfferPlace | None, count: int) -> list[OfferView]:
         viewer = await viewer_of(conn, principal)
         found = await list_offers(
-            conn, variant_id, after=after, limit=size + 1, seller_id=viewer.seller_id, every=viewer.is_admin
+            conn, variant_id, after=after, limit=count, seller_id=viewer.seller_id, every=viewer.is_admin
         )
         if not found and after is None:
             variant = (await load_variants(conn, [variant_id])).get(variant_id)
             if variant is None or not (variant.is_shown or viewer.is_of(variant.seller_id)):
                 raise refuse(404, Code.NOT_FOUND, "there is no such variant")
-    items = found[:size]
-    return answer(OfferPage(items, encode_key(place_of(items[-1])) if len(found) > size else None))
+        return found
+
+    return await paged(request, OfferPage, limit, cursor, kind=OfferPlace, read=read, key_of=place_of)
 
 
 @put(

@@ -1,11 +1,12 @@
 """Orders: place, look up, list, cancel."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
@@ -14,7 +15,7 @@ from api.context import edge_of, encode
 from api.credentials import check_email
 from api.decode import body_of, body_or, check_order
 from api.openapi import PROBLEMS, request_body
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, problem_of, problem_response, refuse
 from api.submission import JobView, submit
 from domain.accounts.model import Role, Scope
@@ -42,11 +43,8 @@ class OrderBeingPlaced(Struct, frozen=True):
     status: OrderStatus = OrderStatus.PLACING
 
 
-class OrderPage(Struct, frozen=True):
+class OrderPage(Page[OrderSummary], frozen=True):
     """A page of orders, newest first."""
-
-    items: list[OrderSummary]
-    next_cursor: str | None
 
 
 class Timeline(Struct, frozen=True):
@@ -88,20 +86,12 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
     responses={200: ResponseSpec(OrderPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_own_orders(
-    request: Request[Any, Any, Any],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    request: Request[Any, Any, Any], limit: Limit = None, cursor: Cursor = None
 ) -> Response[bytes]:
     """Show a buyer's own orders; an admin's list holds all."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
-    size = page_limit(limit, edge.settings)
-    below = decode_cursor(cursor)
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await list_orders(conn, buyer=None if principal.is_admin else principal.id, below=below, limit=size + 1)
-    items = found[:size]
-    page = OrderPage(items, encode_cursor(items[-1].id) if len(found) > size else None)
-    return Response(encode(page), media_type=JSON)
+    read = partial(list_orders, buyer=None if principal.is_admin else principal.id)
+    return await newest_first(request, OrderPage, limit, cursor, read)
 
 
 @get(

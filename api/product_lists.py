@@ -9,17 +9,15 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
-from msgspec import Struct
 
 from api.access import anyone, visitor
 from api.acting import viewer_of
-from api.answers import answer
 from api.context import edge_of
 from api.openapi import PROBLEMS
-from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
+from api.paging import Limit, LongCursor, Page, paged
 from api.problems import refuse
 from domain.accounts.model import Role, Scope
-from domain.catalog.listing import PLACES, ListQuery, Place, Sort, place_of
+from domain.catalog.listing import PLACES, Key, ListQuery, Place, Sort, place_of
 from domain.catalog.listing_reads import Found, ProductCard, Wanted, gather, load_cards, load_descendants, walk
 from domain.catalog.product_lifecycle import ProductStatus
 from domain.catalog.taxonomy import AttributeCode
@@ -37,11 +35,8 @@ _KNOWN = {"category", "seller", "currency", "price_min", "price_max", "sort", "l
 _AMOUNT: dict[str, Any] = {"ge": 0, "le": MINOR_MAX, "schema_extra": {"minimum": 0}}
 
 
-class ProductPage(Struct, frozen=True):
+class ProductPage(Page[ProductCard], frozen=True):
     """A page of products in the order asked for."""
-
-    items: list[ProductCard]
-    next_cursor: str | None
 
 
 @get(
@@ -62,7 +57,7 @@ async def list_products(
     price_max: Annotated[int | None, QueryParameter(name="price_max", **_AMOUNT)] = None,
     sort: Annotated[Sort, QueryParameter(name="sort")] = Sort.NEWEST,
     limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    cursor: LongCursor = None,
 ) -> Response[bytes]:
     """List active products; a member of a seller may ask for its own in any `status`, an admin for everybody's.
 
@@ -71,9 +66,7 @@ async def list_products(
     attribute, of the product or of a variant of it; the same code again for any of the values. Sorted by price, a list
     needs a currency. A price may be some seconds old here when an offer's validity began or ended; an order's never is.
     """
-    edge = edge_of(request.app.state)
     principal = await visitor(request)
-    size = page_limit(limit, edge.settings)
     query = ListQuery(
         sort=sort,
         statuses=tuple(dict.fromkeys(status or (ProductStatus.ACTIVE,))),
@@ -84,15 +77,23 @@ async def list_products(
         price_max=MINOR_MAX if price_max is None else price_max,
         attributes=_attributes(request.scope["query_string"]),
     )
-    async with edge.pool.acquire(timeout=2) as conn:
-        if set(query.statuses) != {ProductStatus.ACTIVE}:
+    if set(query.statuses) != {ProductStatus.ACTIVE}:
+        async with edge_of(request.app.state).pool.acquire(timeout=2) as conn:
             query = msgspec.structs.replace(query, owner_id=await _owner(conn, principal))
-        found = await _find(conn, query, _place(cursor, query), size + 1)
-        cards = await load_cards(conn, [product_id for product_id, _ in found[:size]], query.statuses)
-    if len(found) <= size:
-        return answer(ProductPage(cards, None))
-    product_id, key = found[size - 1]
-    return answer(ProductPage(cards, encode_key(place_of(query, key, product_id))))
+
+    async def read(conn: Any, place: Place | None, count: int) -> Found:
+        if place is not None and place.query != query.digest():
+            raise refuse(400, Code.INVALID_REQUEST, "this cursor belongs to a list with other filters", "cursor")
+        return await _find(conn, query, place, count)
+
+    async def show(conn: Any, found: Found) -> list[ProductCard]:
+        return await load_cards(conn, [product_id for product_id, _ in found], query.statuses)
+
+    def key_of(found: tuple[UUID, Key]) -> Place:
+        product_id, key = found
+        return place_of(query, key, product_id)
+
+    return await paged(request, ProductPage, limit, cursor, kind=PLACES[sort], read=read, key_of=key_of, show=show)
 
 
 async def _find(conn: Any, query: ListQuery, place: Place | None, limit: int) -> Found:
@@ -125,13 +126,6 @@ def _currency(currency: str | None, sort: Sort, price_min: int | None, price_max
     if price_min is not None and price_max is not None and price_min > price_max:
         raise refuse(400, Code.INVALID_REQUEST, "no price is over price_min and below price_max", "price_max")
     return currency
-
-
-def _place(cursor: str | None, query: ListQuery) -> Place | None:
-    place = decode_key(cursor, PLACES[query.sort])
-    if place is not None and place.query != query.digest():
-        raise refuse(400, Code.INVALID_REQUEST, "this cursor belongs to a list with other filters", "cursor")
-    return place
 
 
 def _attributes(raw: bytes) -> tuple[tuple[str, tuple[str, ...]], ...]:

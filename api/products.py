@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, Router, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, PathParameter, QueryParameter
+from litestar.params import FromPath, PathParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
@@ -22,7 +22,7 @@ from api.context import Edge, edge_of, encode
 from api.decode import body_of, patch_of
 from api.kept import Read
 from api.openapi import PROBLEMS, request_body
-from api.paging import CURSOR_LENGTH_MAX, Limit, decode_key, encode_key, page_limit
+from api.paging import Limit, LongCursor, Page, paged
 from api.problems import ProblemError, refuse
 from api.product_lists import list_products
 from api.submission import correlation_of
@@ -65,11 +65,8 @@ class VersionKey(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     version: Annotated[int, Meta(ge=1, le=VERSION_MAX)] = VERSION_MAX
 
 
-class History(Struct, frozen=True):
+class History(Page[HistoryEntry], frozen=True):
     """What happened to a product, the latest first."""
-
-    items: list[HistoryEntry]
-    next_cursor: str | None
 
 
 @get(
@@ -144,23 +141,20 @@ async def _shown(edge: Edge, principal: Principal | None, product_id: UUID) -> R
     responses={200: ResponseSpec(History, generate_examples=False), **PROBLEMS(400, 401, 403, 404, 503)},
 )
 async def get_history(
-    request: Request[Any, Any, Any],
-    product_id: FromPath[UUID],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=CURSOR_LENGTH_MAX)] = None,
+    request: Request[Any, Any, Any], product_id: FromPath[UUID], limit: Limit = None, cursor: LongCursor = None
 ) -> Response[bytes]:
     """Show a product's changes, the latest first, each with the fields that were other before."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
-    size = page_limit(limit, edge.settings)
-    before = (decode_key(cursor, VersionKey) or VersionKey()).version
-    async with edge.pool.acquire(timeout=2) as conn:
+
+    async def read(conn: Any, after: VersionKey | None, count: int) -> list[HistoryEntry]:
         view = await load_product(conn, product_id)
         if view is None or not (await viewer_of(conn, principal)).is_of(view.seller.id):
             raise _not_found()
-        found = await load_history(conn, product_id, before=before, limit=size + 1)
-    items = found[:size]
-    return answer(History(items, encode_key(VersionKey(items[-1].version)) if len(found) > size else None))
+        return await load_history(conn, product_id, before=(after or VersionKey()).version, limit=count)
+
+    return await paged(
+        request, History, limit, cursor, kind=VersionKey, read=read, key_of=lambda e: VersionKey(e.version)
+    )
 
 
 @post(

@@ -1,12 +1,13 @@
 """One's own account: profile, password, sessions."""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Struct
 
 from api.access import authorise, signed_in
@@ -16,7 +17,7 @@ from api.credentials import check_password, hashed, is_right, session_event, set
 from api.decode import body_of
 from api.limits import attempt_at, strict
 from api.openapi import PROBLEMS, request_body
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse
 from api.submission import correlation_of, ring_for
 from domain.accounts import account_sql, session_sql
@@ -40,11 +41,8 @@ class PasswordChange(Struct, frozen=True, forbid_unknown_fields=True):
     new_password: Password
 
 
-class SessionPage(Struct, frozen=True):
+class SessionPage(Page[SessionView], frozen=True):
     """A page of live sessions, newest first."""
-
-    items: list[SessionView]
-    next_cursor: str | None
 
 
 def no_account() -> ProblemError:
@@ -144,18 +142,12 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[None]:
     responses={200: ResponseSpec(SessionPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_own_sessions(
-    request: Request[Any, Any, Any],
-    limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    request: Request[Any, Any, Any], limit: Limit = None, cursor: Cursor = None
 ) -> Response[bytes]:
     """Show where the account is logged in."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
-    size, below = page_limit(limit, edge.settings), decode_cursor(cursor)
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await list_sessions(conn, principal.id, below=below, limit=size + 1, current=principal.session)
-    items = found[:size]
-    return answer(SessionPage(items, encode_cursor(items[-1].id) if len(found) > size else None))
+    read = partial(list_sessions, account_id=principal.id, current=principal.session)
+    return await newest_first(request, SessionPage, limit, cursor, read)
 
 
 @delete(

@@ -4,20 +4,20 @@ A decision is made on the seller's locked row; the tokens of a suspended seller'
 transaction.
 """
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
-from msgspec import Struct
 
 from api.access import allow, authorise
 from api.answers import answer, expected, transaction
 from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
-from api.paging import Limit, decode_cursor, encode_cursor, page_limit
+from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse
 from api.submission import command_of, correlation_of, ring_for
 from domain.accounts import seller_edit, seller_sql
@@ -46,11 +46,8 @@ _REVIEWED = {
 }
 
 
-class SellerPage(Struct, frozen=True):
+class SellerPage(Page[SellerView], frozen=True):
     """A page of sellers, newest first."""
-
-    items: list[SellerView]
-    next_cursor: str | None
 
 
 @get(
@@ -63,17 +60,13 @@ class SellerPage(Struct, frozen=True):
 async def list_all_sellers(
     request: Request[Any, Any, Any],
     limit: Limit = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor", max_length=100)] = None,
+    cursor: Cursor = None,
     status: Annotated[SellerStatus | None, QueryParameter(name="status")] = None,
 ) -> Response[bytes]:
     """Show sellers with their members; with ``status``, those in that state, such as who has applied."""
-    edge = edge_of(request.app.state)
     await authorise(request)
-    size, below = page_limit(limit, edge.settings), decode_cursor(cursor)
-    async with edge.pool.acquire(timeout=2) as conn:
-        found = await list_sellers(conn, below=below, limit=size + 1, status=status)
-    items = found[:size]
-    return answer(SellerPage(items, encode_cursor(items[-1].id) if len(found) > size else None))
+    read = partial(list_sellers, status=status)
+    return await newest_first(request, SellerPage, limit, cursor, read)
 
 
 @post(

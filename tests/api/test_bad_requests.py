@@ -242,6 +242,21 @@ def test_a_bad_cursor_is_a_400(shop: Shop, path: str, cursor: str):
     assert_problem(answer, 400, Code.INVALID_REQUEST, "cursor")
 
 
+def test_every_list_says_how_many_items_it_may_have_and_takes_no_cursor_but_its_own(shop: Shop):
+    lists = {
+        path
+        for path, item in shop.http.get("/schema").json()["paths"].items()
+        if "cursor" in {parameter["name"] for parameter in item.get("get", {}).get("parameters", ())}
+        and "{" not in path
+    }
+    assert {"/orders", "/jobs", "/accounts", "/sellers", "/addresses", "/attributes", "/categories"} <= lists
+    foreign = base64.urlsafe_b64encode(b"[7,7,7,7,7]").decode().rstrip("=")
+    for path in lists:
+        for name, value in [("limit", "201"), ("limit", "0"), ("cursor", "!"), ("cursor", foreign)]:
+            answer = shop.http.get(path, params={name: value}, headers=bearer(Role.ADMIN))
+            assert_problem(answer, 400, Code.INVALID_REQUEST, name)
+
+
 def test_a_bad_status_filter_is_a_400(shop: Shop):
     for status, headers in [("queued", bearer(Role.ADMIN)), ("failed", bearer()), ("x" * 50, bearer(Role.ADMIN))]:
         answer = shop.http.get("/jobs", params={"status": status}, headers=headers)

@@ -32,8 +32,8 @@ WITH_TOKEN = frozenset({MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD})
 class SendAccountMail(Command, frozen=True):
     """Send one mail about an account to one address.
 
-    ``name`` is who it greets, ``reason`` why a seller was rejected; mails that anybody can have sent to any address
-    use neither. ``token_id`` names a one-time token and belongs to the kinds in ``WITH_TOKEN`` alone.
+    ``name`` is who it greets, ``reason`` why a seller was rejected; only mails about sellers use them. ``token_id``
+    names a one-time token and belongs to the kinds in ``WITH_TOKEN`` alone.
     """
 
     job: ClassVar[str] = "send_account_mail"

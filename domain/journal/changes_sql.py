@@ -25,11 +25,13 @@ async def note_changes(conn: Connection, things: Iterable[UUID]) -> None:
         await conn.execute(NOTE_CHANGES, noted)
 
 
-# Longer than any kept read lives: those that are older than a change must still be held against it.
+# Longer than any kept read lives: those that are older than a change must still be held against it. What an edit holds,
+# such as the tree, is left: waiting for it with other rows in hand, which the edit is about to note, would be a circle.
 PRUNE_CHANGES = """
-DELETE FROM catalog_changes WHERE thing IN (
-    SELECT thing FROM catalog_changes WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1
-)
+DELETE FROM catalog_changes WHERE thing = ANY (ARRAY(
+    SELECT thing FROM catalog_changes WHERE at < now() - interval '1 hour'
+    ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED
+))
 """
 
 

@@ -137,8 +137,7 @@ async def _change(
     kind, data = event
     edge, version, correlation = edge_of(request.app.state), expected(request), correlation_of(request)
     async with transaction(edge) as conn:
-        await conn.fetchval(account_sql.LOCK_ADMINS)
-        await account_sql.lock_accounts(conn, [account_id])
+        await conn.fetchval(account_sql.LOCK_WITH_ADMINS, account_id)
         account = (await account_sql.load_accounts(conn, [account_id])).get(account_id)
         view = await load_profile(conn, account_id)
         if account is None or view is None:

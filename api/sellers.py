@@ -206,9 +206,9 @@ async def remove_member(request: Request[Any, Any, Any], account_id: FromPath[UU
         if account_id != actor.id:
             refuse_if(seller_membership.refuse_to_act(seller.status, members, actor.id))
         refuse_if(seller_membership.refuse_removal(members, actor.id, account_id))
-        await seller_sql.delete_members(conn, [account_id])
         await write_edit(conn, seller, seller_edit.member_removed(seller, MemberRemoved(account_id), actor))
         await revoke_accounts(conn, [account_id])
+        await seller_sql.delete_members(conn, [account_id])
     return nothing()
 
 

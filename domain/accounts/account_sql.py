@@ -32,10 +32,11 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
-# All who could still administer, in one order: two admins can't take each other's role away at once.
-LOCK_ADMINS = """
+# All who could still administer: two admins can't take each other's role away at once. With the account itself in one
+# statement, because whoever locks several does it in the order of their ids.
+LOCK_WITH_ADMINS = """
 SELECT count(*) FROM (
-    SELECT FROM accounts WHERE roles @> '{ADMIN}' AND status = 'active' ORDER BY id FOR NO KEY UPDATE
+    SELECT FROM accounts WHERE id = $1 OR (roles @> '{ADMIN}' AND status = 'active') ORDER BY id FOR NO KEY UPDATE
 ) AS locked
 """
 

@@ -1,7 +1,8 @@
 """Statements of sessions: open, refresh, revoke; and the one-time tokens of mails.
 
 Invariant: a refresh token is spent once. Its session's row is locked before the token is looked at, so of two that
-come with the same one, one is first, and the second has a spent token in hand.
+come with the same one, one is first, and the second has a spent token in hand. Who ends several sessions of an account
+holds the account's row.
 """
 
 from collections.abc import Sequence
@@ -67,6 +68,12 @@ INSERT INTO one_time_tokens (id, account_id, purpose, expires_at)
 SELECT id, account_id, purpose, now() + make_interval(secs => seconds)
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[]) AS t (id, account_id, purpose, seconds)
 ON CONFLICT (id) DO NOTHING
+"""
+
+LOCK_HOLDER = """
+SELECT count(*) FROM (
+    SELECT FROM accounts WHERE id = (SELECT account_id FROM one_time_tokens WHERE id = $1) FOR NO KEY UPDATE
+) AS locked
 """
 
 USE_ONE_TIME = """
@@ -162,7 +169,11 @@ async def count_unused(conn: Connection, account_ids: Sequence[UUID]) -> dict[tu
 
 
 async def use_one_time_token(conn: Connection, token_id: UUID, purpose: Purpose) -> UUID | None:
-    """Use a token up, and with it the account's others of its purpose; return the account, None if it is no good."""
+    """Use a token up, and with it the account's others of its purpose; return the account, None if it is no good.
+
+    The account is locked first: of two tokens of it that come at once, one is used and takes the other along.
+    """
+    await conn.fetchval(LOCK_HOLDER, token_id)
     account_id: UUID | None = await conn.fetchval(USE_ONE_TIME, token_id, purpose.value)
     if account_id is not None:
         await conn.execute(VOID_ONE_TIME, account_id, purpose.value)

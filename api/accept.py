@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
-from api.problems import refuse
+from api.problems import key_reused, refuse
 from domain.journal import sql
 from domain.journal.model import NewCommand
 from domain.rejections import Code
@@ -203,9 +203,8 @@ async def _answer_from_keys(conn: Any, entries: Sequence[_Entry]) -> None:
             entry.fail(_too_much())
         elif holder[0] == entry.new.id:
             entry.succeed(Accepted(entry.new.id, replayed=False))
-        elif holder[1] != entry.new.fingerprint:
-            detail = "this Idempotency-Key came with another request before"
-            entry.fail(refuse(422, Code.IDEMPOTENCY_KEY_REUSED, detail))
+        elif holder[0] is None or holder[1] != entry.new.fingerprint:
+            entry.fail(key_reused())
         else:
             entry.succeed(Accepted(holder[0], replayed=True))
 

@@ -50,6 +50,11 @@ def refuse(status: int, code: Code, detail: str, path: str | None = None, **head
     )
 
 
+def key_reused() -> ProblemError:
+    """The refusal of a request whose key stands for another one."""
+    return refuse(422, Code.IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another request before")
+
+
 def refuse_if(rejection: Rejection | None) -> None:
     """Answer with what a decision refused, if it did."""
     if rejection is not None:

@@ -146,10 +146,12 @@ WHERE c.id IS NULL OR p.places IS DISTINCT FROM 1
 
 _FIRST_COMMAND = "coalesce((SELECT id FROM commands ORDER BY id LIMIT 1), 'ffffffff-ffff-ffff-ffff-ffffffffffff')"
 
-# A key is the primary key of its row, so it has one command; that command must be its own, and there.
+# A key is the primary key of its row, so it has one command, or an answer; that command must be its own, and there.
 _KEYS_HAVE_ONE_COMMAND = f"""
 SELECT concat_ws('/', k.principal, encode(k.key_hash, 'hex')) AS key
-FROM (SELECT *, count(*) OVER (PARTITION BY command_id) AS keys FROM idempotency) k
+FROM (
+    SELECT *, count(*) OVER (PARTITION BY command_id) AS keys FROM idempotency WHERE command_id IS NOT NULL
+) k
 LEFT JOIN commands c ON c.id = k.command_id
 WHERE k.keys > 1 OR c.principal <> k.principal OR (c.id IS NULL AND k.command_id >= {_FIRST_COMMAND})
 """

@@ -8,6 +8,7 @@ Layout: a version byte, 8 bytes of key id, a nonce of 12 random bytes, then the 
 fewer than the 2^32 things after which random nonces might meet (NIST SP 800-38D, section 8.3).
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from uuid import UUID
@@ -53,6 +54,30 @@ class Sealer:
         try:
             return key.decrypt(nonce, secret, head + _about(purpose, thing))
         except InvalidTag:
+            raise SealError("this was sealed for something else, or was changed since") from None
+
+
+class TwoKeySeal:
+    """Seals with a key made of a secret of ours and of a text that only a client has: nobody opens it without both."""
+
+    def __init__(self, secret: str, theirs: bytes) -> None:
+        key = _derived(secret, b"two keys " + theirs, 64)
+        self._key, self._marks = AESGCM(key[:32]), key[32:]
+
+    def mark(self, text: bytes) -> bytes:
+        """16 bytes that stand for a text. Without the secret nobody can tell whether a guess of it is right."""
+        return hashlib.blake2b(text, key=self._marks, digest_size=16).digest()
+
+    def seal(self, plain: bytes, mark: bytes) -> bytes:
+        """Encrypt for what a mark stands for; another text each time."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._key.encrypt(nonce, plain, mark)
+
+    def open(self, sealed: bytes, mark: bytes) -> bytes:
+        """Decrypt what was sealed for this mark; raises SealError."""
+        try:
+            return self._key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], mark)
+        except (InvalidTag, ValueError):
             raise SealError("this was sealed for something else, or was changed since") from None
 
 

@@ -262,8 +262,8 @@ async def insert_commands(conn: Connection, commands: Sequence[NewCommand]) -> s
 
 async def load_keys(
     conn: Connection, keys: Sequence[tuple[UUID, bytes]]
-) -> dict[tuple[UUID, bytes], tuple[UUID, bytes]]:
-    """Return (command id, fingerprint) of each (principal, key hash) that is taken."""
+) -> dict[tuple[UUID, bytes], tuple[UUID | None, bytes]]:
+    """Return (command id, fingerprint) of each (principal, key hash) that is taken; no id where it has an answer."""
     rows = await conn.fetch(LOAD_KEYS, [key[0] for key in keys], [key[1] for key in keys])
     return {(row["principal"], row["key_hash"]): (row["command_id"], row["fingerprint"]) for row in rows}
 

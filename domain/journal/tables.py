@@ -83,13 +83,14 @@ class Parked(Table):
 
 
 class Idempotency(Table):
-    """Which command an Idempotency-Key of a principal belongs to."""
+    """Which command an Idempotency-Key of a principal belongs to, or the answer it was given, sealed."""
 
     principal = UUID(primary_key=True, default=None)
     key_hash = Bytea(default=None)
-    command_id = UUID(default=None)
+    command_id = UUID(null=True, default=None)
     fingerprint = Bytea(default=None)
     created_at = Timestamptz()
+    answer = Bytea(null=True, default=None)
 
 
 class PausedLanes(Table):

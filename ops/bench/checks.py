@@ -29,7 +29,8 @@ LEFT JOIN (
 """
 
 DOUBLES = """
-SELECT count(*) FROM (SELECT FROM idempotency GROUP BY command_id HAVING count(*) > 1) AS doubled
+SELECT count(*)
+FROM (SELECT FROM idempotency WHERE command_id IS NOT NULL GROUP BY command_id HAVING count(*) > 1) AS doubled
 """
 
 STATUSES = """

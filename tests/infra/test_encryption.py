@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.encryption import KEY_ID_BYTES, NONCE_BYTES, Sealer, SealError
+from infra.encryption import KEY_ID_BYTES, NONCE_BYTES, Sealer, SealError, TwoKeySeal
 from infra.settings import read
 from tests.builders import SECRET_KEY
 
@@ -84,3 +84,35 @@ def test_an_error_quotes_nothing_of_what_was_sealed():
             sealer.open(sealed, "payout", thing)
         for secret in (sealed.hex(), repr(sealed), OLD, NEW, "mine"):
             assert secret not in str(caught.value)
+
+
+# --- Sealed with a text of the client's as well -------------------------------------------------------------------
+
+
+def test_what_is_sealed_for_two_opens_with_both_alone():
+    seal = TwoKeySeal(OLD, b"the client's key")
+    mark = seal.mark(b"a request")
+    sealed = seal.seal(b"an answer", mark)
+    assert TwoKeySeal(OLD, b"the client's key").open(sealed, mark) == b"an answer"
+    assert b"an answer" not in sealed
+    others = [TwoKeySeal(NEW, b"the client's key"), TwoKeySeal(OLD, b"the client's kez"), TwoKeySeal(OLD, b"")]
+    for other in others:
+        assert other.mark(b"a request") != mark
+        with pytest.raises(SealError):
+            other.open(sealed, mark)
+
+
+def test_what_is_sealed_for_two_opens_for_its_own_mark_and_unchanged():
+    seal = TwoKeySeal(OLD, b"the client's key")
+    mark = seal.mark(b"a request")
+    sealed = seal.seal(b"an answer", mark)
+    for changed, about in ((sealed, seal.mark(b"another")), (sealed[:-1], mark), (b"", mark), (sealed[::-1], mark)):
+        with pytest.raises(SealError):
+            seal.open(changed, about)
+
+
+def test_a_mark_tells_texts_apart_and_nothing_of_them():
+    seal = TwoKeySeal(OLD, b"k")
+    marks = {seal.mark(text) for text in (b"", b"a", b"b", b"a" * 1_000)}
+    assert len(marks) == 4
+    assert {len(mark) for mark in marks} == {16}

@@ -97,12 +97,12 @@ async def runs_to_rescue(rig: Rig) -> list[Command]:
 
 
 async def journal_to_prune(rig: Rig) -> list[Command]:
-    """Idempotency keys old enough to go and ones that stay."""
+    """Idempotency keys old enough to go and ones that stay, of commands and of answers."""
     await rig.conn.execute(
-        "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint, created_at)"
+        "INSERT INTO idempotency (principal, key_hash, command_id, answer, fingerprint, created_at)"
         " SELECT gen_random_uuid(), uuid_send(gen_random_uuid()),"
-        " ('00000000-0000-7000-' || right(gen_random_uuid()::text, 17))::uuid,"
-        " uuid_send(gen_random_uuid()),"
+        " CASE WHEN n % 2 = 0 THEN ('00000000-0000-7000-' || right(gen_random_uuid()::text, 17))::uuid END,"
+        " CASE WHEN n % 2 = 1 THEN 'sealed'::bytea END, uuid_send(gen_random_uuid()),"
         " now() - make_interval(hours => CASE WHEN n <= 20 THEN 100 ELSE 1 END) FROM generate_series(1, 30) AS n"
     )
     return [PruneJournal(), PruneJournal()]

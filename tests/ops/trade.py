@@ -14,6 +14,7 @@ from domain.catalog.offer_sql import change_prices
 from domain.catalog.schema import AttributeKind
 from domain.catalog.taxonomy import Assigned, AttributeEdit, Category, StoredAttribute
 from domain.inventory.model import ExpireReservations
+from domain.journal.answers_sql import keep_answers
 from domain.journal.changes_sql import note_changes
 from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
@@ -119,6 +120,8 @@ async def trade(conn: Any, database_url: str) -> Trade:
     orders = [_keyed(command, f"key-{n}") for n, command in enumerate((_lines((a, 2), (b, 1)), _lines((a, 1))))]
     await insert_commands(conn, orders)
     placed, cancelled = (made.id for made in orders)
+    answered = [digest(name.encode()) for name in ("an answer", "another")]
+    await keep_answers(conn, [((buyer, hashed), hashed, b"sealed") for hashed in answered])
     partly, rejected = await submit(conn, _lines((b, 2), (c, 3)), place(a, quantity=100), principal=buyer)
     broken = msgspec.structs.replace(new(place(a)), payload='{"currency": 5}')
     await insert_commands(conn, [broken])

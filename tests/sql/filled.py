@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from domain.catalog import sql as catalog
 from domain.inventory import sql as inventory
+from domain.journal import answers_sql
 from domain.journal import reads as journal_reads
 from domain.journal import sql as journal
 from domain.orders import reads as order_reads
@@ -82,7 +83,7 @@ def _of_the_queue(sample: Any) -> Arguments:
     hashes = [uuid4().bytes for _ in ids]
     lease = uuid4()
     claim = ("place_orders", datetime.now(UTC) - timedelta(days=1), 500, 8_000, "orders")
-    j = journal.__name__
+    j, a = journal.__name__, answers_sql.__name__
     return {
         (j, "INSERT_COMMANDS"): (
             new,
@@ -115,6 +116,9 @@ def _of_the_queue(sample: Any) -> Arguments:
         (j, "PRUNE_WORKERS"): (5.0,),
         (j, "DUE_JOBS"): (["place_orders", "cancel_orders"],),
         (j, "PRUNE_KEYS"): (72, 100),
+        (a, "LOCK_KEYS"): ([1, 2],),
+        (a, "LOAD_ANSWERS"): ([buyer] * count, hashes),
+        (a, "KEEP_ANSWERS"): ([buyer] * count, hashes, hashes, hashes),
     }
 
 

@@ -160,6 +160,21 @@ REFUSED = {
         f"INSERT INTO idempotency (principal, key_hash, command_id, fingerprint)"
         f" VALUES ({ANY}, '\\x00', {ANY}, '\\x00')",
     ),
+    "idempotency: a command and an answer": (
+        CHECK,
+        "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint, answer)"
+        f" VALUES ({ANY}, uuid_send({ANY}), {ANY}, uuid_send({ANY}), 'a')",
+    ),
+    "idempotency: neither a command nor an answer": (
+        CHECK,
+        "INSERT INTO idempotency (principal, key_hash, fingerprint)"
+        f" VALUES ({ANY}, uuid_send({ANY}), uuid_send({ANY}))",
+    ),
+    "idempotency: an answer of nothing": (
+        CHECK,
+        "INSERT INTO idempotency (principal, key_hash, fingerprint, answer)"
+        f" VALUES ({ANY}, uuid_send({ANY}), uuid_send({ANY}), '')",
+    ),
     "idempotency: a key twice": (
         UNIQUE,
         "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint)"

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 MODULES = [
     "domain.journal.sql",
+    "domain.journal.answers_sql",
     "domain.journal.reads",
     "domain.orders.sql",
     "domain.orders.reads",

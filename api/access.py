@@ -18,6 +18,8 @@ from infra.security import BadTokenError, Principal
 
 ACCESS = "access"
 """The option of a handler that says who may use it."""
+PRINCIPAL = "principal"
+"""Where a request's scope keeps who asks, when that was looked at before its handler."""
 
 
 class Access(Struct, frozen=True):
@@ -51,7 +53,11 @@ def signed_in(*, scope: Scope | None = None) -> dict[str, Any]:
 
 
 async def authorise(request: Request[Any, Any, Any]) -> Principal:
-    """Who asks, if the route is theirs to use; raises 401 or 403."""
+    """Who asks, if the route is theirs to use; raises 401 or 403. A request is looked at, and counted, once."""
+    scope: Any = request.scope
+    known: Principal | None = scope.get(PRINCIPAL)
+    if known is not None:
+        return known
     principal = await visitor(request)
     if principal is None:
         raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token")

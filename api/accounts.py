@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, get, post, put
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
+from api import once
 from api.access import allow, authorise
 from api.answers import answer, expected, transaction
-from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first
@@ -71,7 +71,7 @@ async def list_all_accounts(
     return await newest_first(request, AccountPage, limit, cursor, read)
 
 
-@post(
+@once.post(
     "/accounts/{account_id:uuid}/suspend",
     status_code=200,
     operation_id="suspend_account",
@@ -90,7 +90,7 @@ async def suspend_account(request: Request[Any, Any, Any], account_id: FromPath[
     return await _change(request, actor, account_id, administration.suspend, event)
 
 
-@post(
+@once.post(
     "/accounts/{account_id:uuid}/reactivate",
     status_code=200,
     operation_id="reactivate_account",
@@ -104,7 +104,7 @@ async def reactivate_account(request: Request[Any, Any, Any], account_id: FromPa
     return await _change(request, actor, account_id, administration.reactivate, ("account.reactivated", {}))
 
 
-@put(
+@once.put(
     "/accounts/{account_id:uuid}/roles",
     operation_id="set_roles",
     summary="Give an account its roles",
@@ -135,8 +135,8 @@ async def _change(
 ) -> Response[bytes]:
     """Decide a change under the locks, and write it with its event (type, data)."""
     kind, data = event
-    edge, version, correlation = edge_of(request.app.state), expected(request), correlation_of(request)
-    async with transaction(edge) as conn:
+    version, correlation = expected(request), correlation_of(request)
+    async with transaction(request) as conn:
         await conn.fetchval(account_sql.LOCK_WITH_ADMINS, account_id)
         account = (await account_sql.load_accounts(conn, [account_id])).get(account_id)
         view = await load_profile(conn, account_id)

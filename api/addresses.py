@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post, put
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
+from api import once
 from api.access import authorise, signed_in
 from api.answers import answer, expected, nothing, transaction
-from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first
@@ -50,7 +50,7 @@ async def list_addresses(
     return await newest_first(request, AddressPage, limit, cursor, read)
 
 
-@post(
+@once.post(
     "/addresses",
     status_code=201,
     operation_id="add_address",
@@ -63,12 +63,11 @@ async def list_addresses(
 )
 async def add_address(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Add an address to one's own."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await body_of(request, PostalAddress)
     refuse_if(address_model.fault_of(wish))
     address_id = new_id()
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         if not await lock_accounts(conn, [principal.id]):
             raise no_account()
         refuse_if(address_model.refuse_another(await address_sql.count_addresses(conn, principal.id)))
@@ -78,7 +77,7 @@ async def add_address(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(added, 201, version=1, headers={"Location": f"/addresses/{address_id}"})
 
 
-@put(
+@once.put(
     "/addresses/{address_id:uuid}",
     operation_id="replace_address",
     summary="Replace an address",
@@ -90,12 +89,11 @@ async def add_address(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def replace_address(request: Request[Any, Any, Any], address_id: FromPath[UUID]) -> Response[bytes]:
     """Put another address in place of one, every field of it."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await body_of(request, PostalAddress)
     refuse_if(address_model.fault_of(wish))
     seen = expected(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         found = await _locked(conn, principal, address_id)
         seen.check(found.version)
         version = found.version + 1
@@ -104,7 +102,7 @@ async def replace_address(request: Request[Any, Any, Any], address_id: FromPath[
     return answer(_kept(wish, address_id, version, found.created_at), version=version)
 
 
-@delete(
+@once.delete(
     "/addresses/{address_id:uuid}",
     status_code=204,
     operation_id="remove_address",
@@ -117,10 +115,9 @@ async def replace_address(request: Request[Any, Any, Any], address_id: FromPath[
 )
 async def remove_address(request: Request[Any, Any, Any], address_id: FromPath[UUID]) -> Response[None]:
     """Forget an address."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen = expected(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         found = await _locked(conn, principal, address_id)
         seen.check(found.version)
         await address_sql.delete_addresses(conn, [address_id])

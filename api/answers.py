@@ -13,7 +13,7 @@ from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from api.context import Edge, encode, field
+from api.context import HELD, Held, edge_of, encode, field
 from api.kept import Read
 from api.problems import refuse
 from domain.rejections import Code
@@ -81,12 +81,21 @@ def nothing() -> Response[None]:
 
 
 @asynccontextmanager
-async def transaction(edge: Edge) -> AsyncIterator[Any]:
+async def transaction(request: Request[Any, Any, Any]) -> AsyncIterator[Any]:
     """A connection of the pool inside a short transaction that writes.
+
+    It commits at the end of the block; for a request with an Idempotency-Key, together with the answer that its handler
+    returns (``api.once``). So whoever has to look at what was written is told of it by :func:`api.submission.ring`.
 
     After its commit this process looks for changes before it answers anything else from memory: who edits and then
     reads finds what they wrote, as long as they stay with one process.
     """
+    scope: Any = request.scope
+    held: Held | None = scope.get(HELD)
+    if held is not None:
+        yield held.conn
+        return
+    edge = edge_of(request.app.state)
     try:
         async with edge.pool.acquire(timeout=2) as conn, postgres.transaction(conn):
             yield conn

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
+from api import once
 from api.access import authorise, signed_in
 from api.answers import answer, nothing, transaction
 from api.context import edge_of
@@ -55,7 +56,7 @@ async def list_api_keys(request: Request[Any, Any, Any], limit: Limit = None, cu
     return await newest_first(request, ApiKeyPage, limit, cursor, read)
 
 
-@post(
+@once.post(
     "/api-keys",
     status_code=201,
     operation_id="create_api_key",
@@ -76,7 +77,7 @@ async def create_api_key(request: Request[Any, Any, Any]) -> Response[bytes]:
     ends = key_model.end_of(wish.expires_at, now, days=settings.api_key_days, days_max=settings.api_key_days_max)
     if isinstance(ends, Rejection):
         raise ProblemError(ends)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         in_use, _ = await _count_locked(conn, principal)
         refuse_if(key_model.refuse_another(in_use))
         made = _made(wish.name, wish.scopes, now, ends)
@@ -84,7 +85,7 @@ async def create_api_key(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(made, 201, headers=NOT_KEPT)
 
 
-@post(
+@once.post(
     "/api-keys/{key_id:uuid}/rotate",
     status_code=201,
     operation_id="rotate_api_key",
@@ -101,7 +102,7 @@ async def rotate_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
     principal = await authorise(request)
     wish = await body_or(request, KeyRotation())
     now = datetime.now(UTC)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         _, overlapping = await _count_locked(conn, principal)
         old = await _locked(conn, principal, key_id)
         rotated = key_model.rotate(
@@ -120,7 +121,7 @@ async def rotate_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
     return answer(made, 201, headers=NOT_KEPT)
 
 
-@delete(
+@once.delete(
     "/api-keys/{key_id:uuid}",
     status_code=204,
     operation_id="revoke_api_key",
@@ -133,9 +134,8 @@ async def rotate_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]
 )
 async def revoke_api_key(request: Request[Any, Any, Any], key_id: FromPath[UUID]) -> Response[None]:
     """End a key at once, everywhere; ending one that is over changes nothing."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         key = await _locked(conn, principal, key_id)
         if key.state != key_model.REVOKED:
             await key_sql.revoke_keys(conn, [key_id])

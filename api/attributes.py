@@ -7,12 +7,13 @@ from collections.abc import Awaitable
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, delete, get, post, put
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
+from api import once
 from api.access import allow, anyone, authorise, visitor
 from api.answers import Expected, answer, expected, kept_answer, nothing, transaction
 from api.categories import check_schema_size, standing, view_answer
@@ -99,7 +100,7 @@ async def get_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[
     return kept_answer(read)
 
 
-@post(
+@once.post(
     "/attributes",
     status_code=201,
     operation_id="create_attribute",
@@ -112,19 +113,18 @@ async def get_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[
 )
 async def create_attribute(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Make an attribute; nothing has it until a category asks for it."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await body_of(request, AttributeEdit)
     refuse_if(check_form(wish))
     made = StoredAttribute(new_id(), 1, wish)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         await note_changes(conn, [TREE])
         await _check_code(conn, made)
         await attribute_sql.insert_attributes(conn, [made], actor=principal.id, correlation=correlation_of(request))
         return await _view_answer(conn, made.id, 201)
 
 
-@put(
+@once.put(
     "/attributes/{attribute_id:uuid}",
     operation_id="edit_attribute",
     opt=allow(Role.ADMIN, scope=Scope.CATALOG_WRITE) | request_body(AttributeEdit, required=True),
@@ -136,11 +136,10 @@ async def create_attribute(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def edit_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> Response[bytes]:
     """Replace an attribute, as far as nobody relies on what it was; the same again makes no new version."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen, wish = expected(request), await body_of(request, AttributeEdit)
     refuse_if(check_form(wish))
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         before = await _standing(conn, attribute_id, seen)
         if wish != before.content:
             after = StoredAttribute(attribute_id, before.version + 1, wish)
@@ -150,7 +149,7 @@ async def edit_attribute(request: Request[Any, Any, Any], attribute_id: FromPath
         return await _view_answer(conn, attribute_id)
 
 
-@delete(
+@once.delete(
     "/attributes/{attribute_id:uuid}",
     status_code=204,
     operation_id="delete_attribute",
@@ -163,10 +162,9 @@ async def edit_attribute(request: Request[Any, Any, Any], attribute_id: FromPath
 )
 async def delete_attribute(request: Request[Any, Any, Any], attribute_id: FromPath[UUID]) -> Response[None]:
     """Delete an attribute that no category asks for and no product has."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen = expected(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         attribute = await _standing(conn, attribute_id, seen)
         refuse_if(check_unused((await attribute_sql.load_attribute_uses(conn, [attribute_id]))[attribute_id]))
         await attribute_sql.delete_attributes(
@@ -175,7 +173,7 @@ async def delete_attribute(request: Request[Any, Any, Any], attribute_id: FromPa
     return nothing()
 
 
-@put(
+@once.put(
     "/categories/{category_id:uuid}/attributes/{attribute_id:uuid}",
     operation_id="assign_attribute",
     opt=allow(Role.ADMIN, scope=Scope.CATALOG_WRITE) | request_body(AssignmentEdit),
@@ -193,10 +191,9 @@ async def assign_attribute(
     One that is inherited already may be assigned, too: that overrides its position and whether it is required. The
     same again makes no new version. `If-Match` names the category's version.
     """
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen, wish = expected(request), await body_or(request, AssignmentEdit())
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         category = await standing(conn, category_id, seen)
         if attribute_id not in await attribute_sql.load_attributes(conn, [attribute_id]):
             raise _no_attribute()
@@ -210,7 +207,7 @@ async def assign_attribute(
         return await view_answer(conn, category_id)
 
 
-@delete(
+@once.delete(
     "/categories/{category_id:uuid}/attributes/{attribute_id:uuid}",
     status_code=204,
     operation_id="unassign_attribute",
@@ -230,10 +227,9 @@ async def unassign_attribute(
 
     `If-Match` names the category's version.
     """
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen = expected(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         category = await standing(conn, category_id, seen)
         before = (await category_sql.load_assigned(conn, [category_id])).get((category_id, attribute_id))
         if before is None:

@@ -92,11 +92,11 @@ async def register(request: Request[Any, Any, Any]) -> Response[bytes]:
     )
     correlation = correlation_of(request)
     link = SendLink(Purpose.VERIFY_EMAIL, wish.email)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         if await account_sql.insert_accounts(conn, [account]):
             await insert_events(conn, [Event(account.id, 1, "account.registered", "{}", account.id, correlation)])
         await insert_commands(conn, [command_of(link, correlation)])
-    ring_for(edge, link)
+    ring_for(request, link)
     return answer(CHECK_YOUR_MAIL, 202)
 
 
@@ -136,12 +136,12 @@ async def reset_password(request: Request[Any, Any, Any]) -> Response[None]:
     token_id = _link(edge, Purpose.RESET_PASSWORD, wish.token)
     password_hash = await hashed(edge, wish.password)
     correlation = correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         account_id = await session_sql.use_one_time_token(conn, token_id, Purpose.RESET_PASSWORD)
         if account_id is None:
             raise _no_good()
         mail = await set_password(conn, account_id, password_hash, correlation, verified=True)
-    ring_for(edge, mail)
+    ring_for(request, mail)
     await vouch_for(request, mail.to)
     return nothing()
 
@@ -160,7 +160,7 @@ async def verify_email(request: Request[Any, Any, Any]) -> Response[None]:
     edge = edge_of(request.app.state)
     token_id = _link(edge, Purpose.VERIFY_EMAIL, (await body_of(request, Link)).token)
     correlation = correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         account_id = await session_sql.use_one_time_token(conn, token_id, Purpose.VERIFY_EMAIL)
         if account_id is None:
             raise _no_good()

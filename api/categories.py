@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post, put
+from litestar import Request, Response, Router, get
 from litestar.datastructures.headers import Accept
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
+from api import once
 from api.access import allow, anyone, authorise, visitor
 from api.answers import JSON, Expected, answer, expected, kept_answer, nothing, transaction
 from api.context import edge_of, encode, field
@@ -146,7 +147,7 @@ async def get_schema(request: Request[Any, Any, Any], category_id: FromPath[UUID
     return kept_answer(read, media_type=wished or JSON, vary="Accept")
 
 
-@post(
+@once.post(
     "/categories",
     status_code=201,
     operation_id="create_category",
@@ -159,11 +160,10 @@ async def get_schema(request: Request[Any, Any, Any], category_id: FromPath[UUID
 )
 async def create_category(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Make a category, below another one or as a root."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await body_of(request, NewCategory)
     made = new_id()
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         await note_changes(conn, [TREE])
         path = _path(await _path_of(conn, wish.parent_id), made, levels=1)
         slug = await _free_slug(conn, wish.slug, wish.name, made)
@@ -172,7 +172,7 @@ async def create_category(request: Request[Any, Any, Any]) -> Response[bytes]:
         return await view_answer(conn, made, 201)
 
 
-@put(
+@once.put(
     "/categories/{category_id:uuid}",
     operation_id="edit_category",
     opt=allow(Role.ADMIN, scope=Scope.CATALOG_WRITE) | request_body(CategoryEdit, required=True),
@@ -184,10 +184,9 @@ async def create_category(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def edit_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[bytes]:
     """Give a category another name, another slug, or both; what is so already stays and makes no new version."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen, wish = expected(request), await body_of(request, CategoryEdit)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         before = await standing(conn, category_id, seen)
         slug = before.slug if wish.slug is None else await _free_slug(conn, wish.slug, wish.name, category_id)
         if (wish.name, slug) != (before.name, before.slug):
@@ -196,7 +195,7 @@ async def edit_category(request: Request[Any, Any, Any], category_id: FromPath[U
         return await view_answer(conn, category_id)
 
 
-@post(
+@once.post(
     "/categories/{category_id:uuid}/move",
     status_code=200,
     operation_id="move_category",
@@ -212,10 +211,9 @@ async def move_category(request: Request[Any, Any, Any], category_id: FromPath[U
 
     Refused if products would lose attributes they have values for: assign these to the category itself first.
     """
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen, wish = expected(request), await body_of(request, CategoryMove)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         before = await standing(conn, category_id, seen)
         above = await _path_of(conn, wish.parent_id)
         path = _path(above, category_id, levels=await category_sql.load_levels(conn, category_id))
@@ -230,7 +228,7 @@ async def move_category(request: Request[Any, Any, Any], category_id: FromPath[U
         return await view_answer(conn, category_id)
 
 
-@delete(
+@once.delete(
     "/categories/{category_id:uuid}",
     status_code=204,
     operation_id="delete_category",
@@ -243,10 +241,9 @@ async def move_category(request: Request[Any, Any, Any], category_id: FromPath[U
 )
 async def delete_category(request: Request[Any, Any, Any], category_id: FromPath[UUID]) -> Response[None]:
     """Delete a category without children, products and attributes."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen = expected(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         category = await standing(conn, category_id, seen)
         refuse_if(check_unused((await category_sql.load_category_uses(conn, [category_id]))[category_id]))
         await category_sql.delete_categories(conn, [category], actor=principal.id, correlation=correlation_of(request))

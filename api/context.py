@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from msgspec import Struct
 
 from api.accept import Accept
 from api.freshness import Freshness
@@ -32,6 +33,17 @@ FIELDS = "fields"
 """Where a request's scope keeps its header fields, by name; of a field sent twice, the last one."""
 CORRELATION = "correlation"
 """Where a request's scope keeps its correlation id; empty until it is known."""
+
+
+HELD = "held"
+"""Where a request's scope keeps the transaction it works in, when it came with an Idempotency-Key (``api.once``)."""
+
+
+class Held(Struct, frozen=True):
+    """A transaction that commits what a handler writes together with its answer, and the bells to ring then."""
+
+    conn: Any
+    bells: set[tuple[str, str]]
 
 
 def field(request: Request[Any, Any, Any], name: bytes) -> str | None:

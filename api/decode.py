@@ -27,6 +27,10 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 _JSON_TYPES = (JSON, "application/json; charset=utf-8", "application/json;charset=utf-8")
 _PATH_LENGTH_MAX = 200
+BODY = "request_body"
+"""The option of a handler that says what body it takes (``api.openapi.request_body``)."""
+SAID = "said"
+"""Where a request's scope keeps its body, when that was read before its handler."""
 DRAIN_BYTES_MAX = 8 * 1024 * 1024
 DRAIN_SECONDS_MAX = 1.0
 
@@ -36,6 +40,10 @@ async def read_body(request: Request[Any, Any, Any], bytes_max: int) -> bytes:
 
     Straight from the server: Litestar's own reader passes each body through two generators.
     """
+    scope: Any = request.scope
+    known: bytes | None = scope.get(SAID)
+    if known is not None:
+        return known
     body = b""
     while True:
         message: Any = await request.receive()

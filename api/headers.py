@@ -2,6 +2,7 @@
 
 A route that may answer 412 edits on the version it is given (``api.answers``). An answer with a version has it as its
 entity tag. A route that answers with a job, whether it was waited for or not, is a command (``api.submission``).
+Commands heed ``Idempotency-Key``, and so does what is declared by ``api.once``.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 from litestar.handlers import HTTPRouteHandler
 
 from api.access import ACCESS
+from api.once import Once
 from api.problems import Problem
 from api.submission import JobView
 
@@ -28,19 +30,17 @@ _IF_MATCH = _taken(
     "the entity tags of the versions the edit is meant for; any version, without it",
     {"type": "string", "pattern": _TAGS},
 )
-_COMMAND = [
-    _taken(
-        "Idempotency-Key",
-        "the same request again with the same key is the same command",
-        {"type": "string", "pattern": _KEY, "minLength": 1, "maxLength": 255},
-    ),
-    _taken(
-        "Prefer",
-        "`wait=N` to be answered with the outcome, if it comes within N seconds (RFC 7240)",
-        # What isn't understood is ignored, however long it is.
-        {"type": "string", "examples": ["wait=5"]},
-    ),
-]
+_IDEMPOTENCY_KEY = _taken(
+    "Idempotency-Key",
+    "the same request again with the same key is carried out once",
+    {"type": "string", "pattern": _KEY, "minLength": 1, "maxLength": 255},
+)
+_PREFER = _taken(
+    "Prefer",
+    "`wait=N` to be answered with the outcome, if it comes within N seconds (RFC 7240)",
+    # What isn't understood is ignored, however long it is.
+    {"type": "string", "examples": ["wait=5"]},
+)
 
 
 def _sent(description: str, schema: dict[str, Any], *, always: bool = False) -> dict[str, Any]:
@@ -50,9 +50,9 @@ def _sent(description: str, schema: dict[str, Any], *, always: bool = False) -> 
 _RETRY_AFTER = _sent("seconds", _SECONDS, always=True)
 _JOB = {
     "Location": _sent("the job", {"type": "string", "pattern": "^/jobs/"}, always=True),
-    "Idempotent-Replayed": _sent("this key came before", {"const": "true"}),
     "Preference-Applied": _sent("how long was waited at most", {"type": "string", "pattern": "^wait="}),
 }
+_REPLAYED = {"Idempotent-Replayed": _sent("this key came before", {"const": "true"})}
 _ETAG = {"ETag": _sent("the version", {"type": "string", "pattern": _TAG}, always=True)}
 _WHATEVER_IT_IS = {
     301: {"Location": _sent("where it is now", {"type": "string", "pattern": "^/"}, always=True)},
@@ -70,8 +70,15 @@ _LIMITS = {
 
 def header_parameters(handler: HTTPRouteHandler) -> list[dict[str, Any]]:
     """The header fields a route looks at, besides the bearer token."""
-    taken = list(_COMMAND) if _is_command(handler) else []
+    taken = [_IDEMPOTENCY_KEY] if heeds_keys(handler) else []
+    if _is_command(handler):
+        taken.append(_PREFER)
     return [*taken, _IF_MATCH] if 412 in (handler.responses or {}) else taken
+
+
+def heeds_keys(handler: HTTPRouteHandler) -> bool:
+    """Whether a request with the same ``Idempotency-Key`` is carried out once."""
+    return isinstance(handler, Once) or _is_command(handler)
 
 
 def response_headers(handler: HTTPRouteHandler) -> dict[str, dict[str, Any]]:
@@ -92,6 +99,8 @@ def _of_answer(handler: HTTPRouteHandler, status: int, spec: Any) -> dict[str, A
 def _of_success(handler: HTTPRouteHandler, status: int, kind: Any) -> Iterator[tuple[str, Any]]:
     if kind is JobView and (status == 202 or _is_command(handler)):
         yield from _JOB.items()
+    if heeds_keys(handler):
+        yield from _REPLAYED.items()
     if status == 202 and kind is JobView:
         yield "Retry-After", _RETRY_AFTER
     if "version" in getattr(kind, "__struct_fields__", ()):

@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
+from api import once
 from api.access import allow, authorise
+from api.answers import transaction
 from api.context import Edge, edge_of, encode
 from api.openapi import PROBLEMS
 from api.paging import LAST, Cursor, Limit, Page, paged
 from api.problems import refuse
-from api.submission import JobView, view_of
+from api.submission import JobView, ring, view_of
 from domain import ids
 from domain.accounts.model import Role, Scope
 from domain.commands import COMMANDS
@@ -157,7 +159,7 @@ async def _follow(edge: Edge, principal: Principal, job: JobState) -> AsyncItera
         yield _message(job, principal)
 
 
-@post(
+@once.post(
     "/jobs/{job_id:uuid}/cancel",
     status_code=200,
     operation_id="cancel_job",
@@ -169,7 +171,7 @@ async def cancel_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) ->
     """Take a queued or parked command back; one that runs or has ended answers 409."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    async with edge.pool.acquire(timeout=2) as conn:
+    async with transaction(request) as conn:
         job = await _job_of(edge, conn, principal, job_id)
         cancelled = await conn.fetchval(reads.CANCEL_QUEUED, job_id)
         if cancelled is None:
@@ -180,7 +182,7 @@ async def cancel_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) ->
     return Response(encode(view_of(job, for_admin=principal.is_admin)), media_type=JSON)
 
 
-@post(
+@once.post(
     "/jobs/{job_id:uuid}/retry",
     status_code=202,
     operation_id="retry_job",
@@ -192,7 +194,7 @@ async def retry_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> 
     """Have a parked command run again, alone."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    async with edge.pool.acquire(timeout=2) as conn:
+    async with transaction(request) as conn:
         job = await _job_of(edge, conn, principal, job_id)
         name = await conn.fetchval(sql.UNPARK, job_id, 1)
         if name is None:
@@ -200,7 +202,7 @@ async def retry_job(request: Request[Any, Any, Any], job_id: FromPath[UUID]) -> 
         job = await _job_of(edge, conn, principal, job_id)
     lane = next((command.lane.value for command in COMMANDS if command.job == name), None)
     if lane is not None:
-        edge.ring({(name, lane)})
+        ring(request, {(name, lane)})
     view = view_of(job, for_admin=True)
     headers = {"Location": f"/jobs/{job_id}", "Retry-After": "1"}
     return Response(encode(view), status_code=202, media_type=JSON, headers=headers)

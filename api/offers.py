@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, delete, get, put
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
+from api import once
 from api.access import allow, anyone, authorise, visitor
 from api.acting import editor_of, viewer_of
 from api.answers import Expected, answer, expected, nothing, transaction
-from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
 from api.paging import Limit, LongCursor, Page, paged
@@ -61,7 +61,7 @@ async def list_variant_offers(
     return await paged(request, OfferPage, limit, cursor, kind=OfferPlace, read=read, key_of=place_of)
 
 
-@put(
+@once.put(
     "/offers/{variant_id:uuid}/{seller_id:uuid}",
     operation_id="put_offer",
     summary="Offer a variant, or change the offer",
@@ -76,7 +76,6 @@ async def put_offer(
     request: Request[Any, Any, Any], variant_id: FromPath[UUID], seller_id: FromPath[UUID]
 ) -> Response[bytes]:
     """Set the terms of a seller's offer, all of them: what isn't named has its default."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     terms = await body_of(request, OfferTerms)
     refuse_if(check_terms(terms))
@@ -84,7 +83,7 @@ async def put_offer(
     key = (variant_id, seller_id)
     wanted = WantedOffer(variant_id, seller_id, terms)
     try:
-        async with transaction(edge) as conn:
+        async with transaction(request) as conn:
             if not (await editor_of(conn, principal)).is_of(seller_id):
                 raise _not_found()
             await lock_products_of(conn, [variant_id])
@@ -106,23 +105,25 @@ async def put_offer(
     return answer(view, version=view.version)
 
 
-@delete(
+@once.delete(
     "/offers/{variant_id:uuid}/{seller_id:uuid}",
     status_code=204,
     operation_id="end_offer",
     summary="Offer a variant no more",
     opt=allow(Role.SELLER, Role.ADMIN, scope=Scope.CATALOG_WRITE),
-    responses=PROBLEMS(400, 401, 403, 404, 412, 503),
+    responses={
+        204: ResponseSpec(None, generate_examples=False, description="offered no more"),
+        **PROBLEMS(400, 401, 403, 404, 412, 503),
+    },
 )
 async def end_offer(
     request: Request[Any, Any, Any], variant_id: FromPath[UUID], seller_id: FromPath[UUID]
 ) -> Response[None]:
     """End a seller's offer. It stays, inactive, with its SKU and its stock; putting it anew begins it again."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     seen = expected(request)
     key = (variant_id, seller_id)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         if not (await editor_of(conn, principal)).is_of(seller_id):
             raise _not_found()
         await lock_products_of(conn, [variant_id])

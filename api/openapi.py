@@ -16,11 +16,11 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 
 from api.access import ACCESS, Access
-from api.headers import header_parameters, response_headers
+from api.decode import BODY
+from api.headers import header_parameters, heeds_keys, response_headers
 from api.problems import MEDIA_TYPE, Problem
 from domain.rejections import Code
 
-BODY = "request_body"
 ALSO = "also_as"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -138,8 +138,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, shape_of: Ma
     if "application/json" in responses.get("400", {}).get("content", {}):
         del responses["400"]
     declared: Mapping[int, ResponseSpec] = handler.responses or {}
-    for status, told in responses.items():
-        spec = declared.get(int(status))
+    for answered, told in responses.items():
+        spec = declared.get(int(answered))
         if spec is None or spec.data_container is None:
             told.pop("content", None)
         else:
@@ -152,11 +152,9 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, shape_of: Ma
     access: Access = handler.opt[ACCESS]
     if not access.roles:
         operation["security"] = []
-    if access.limited:
-        responses["429"] = {
-            "description": _DESCRIPTIONS[429],
-            "content": {MEDIA_TYPE: {"schema": shape_of[Problem]}},
-        }
+    for status in _implied(handler):
+        refused = {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": shape_of[Problem]}}}
+        responses.setdefault(str(status), refused)
     if BODY in handler.opt:
         kind, required = handler.opt[BODY]
         operation["requestBody"] = {"required": required, "content": {JSON: {"schema": shape_of[kind]}}}
@@ -166,6 +164,14 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, shape_of: Ma
         operation["parameters"] = parameters
     for answered, headers in response_headers(handler).items():
         responses[answered]["headers"] = headers
+
+
+def _implied(handler: HTTPRouteHandler) -> Iterator[int]:
+    """The refusals that a route doesn't declare: they come with how it is guarded."""
+    if handler.opt[ACCESS].limited:
+        yield 429
+    if heeds_keys(handler):
+        yield from (400, 422)
 
 
 def _told_by(spec: ResponseSpec) -> str:

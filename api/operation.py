@@ -10,11 +10,13 @@ from litestar.params import PathParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
+from api import once
 from api.access import allow, anyone, authorise
+from api.answers import transaction
 from api.context import Edge, edge_of, encode
 from api.openapi import PROBLEMS
 from api.problems import refuse
-from api.submission import JobView, submit
+from api.submission import JobView, ring, submit
 from domain.accounts.model import Role, Scope
 from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal import reads
@@ -74,13 +76,12 @@ def _lane(name: str) -> Lane:
         raise refuse(404, Code.NOT_FOUND, f"lanes are {', '.join(lane.value for lane in Lane)}") from None
 
 
-async def _lane_answer(edge: Edge, lane: Lane) -> Response[bytes]:
-    async with edge.pool.acquire(timeout=2) as conn:
-        view = next(view for view in await load_lanes(conn) if view.lane is lane)
+async def _lane_answer(conn: Any, lane: Lane) -> Response[bytes]:
+    view = next(view for view in await load_lanes(conn) if view.lane is lane)
     return Response(encode(view), media_type=JSON)
 
 
-@post(
+@once.post(
     "/lanes/{lane:str}/pause",
     status_code=200,
     operation_id="pause_lane",
@@ -90,15 +91,14 @@ async def _lane_answer(edge: Edge, lane: Lane) -> Response[bytes]:
 )
 async def pause_lane(request: Request[Any, Any, Any], lane: LaneInPath) -> Response[bytes]:
     """Have no worker claim from a lane from now on, across restarts; batches in hand are finished."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     which = _lane(lane)
-    async with edge.pool.acquire(timeout=2) as conn:
+    async with transaction(request) as conn:
         await conn.execute(reads.PAUSE_LANE, which.value, principal.id)
-    return await _lane_answer(edge, which)
+        return await _lane_answer(conn, which)
 
 
-@post(
+@once.post(
     "/lanes/{lane:str}/resume",
     status_code=200,
     operation_id="resume_lane",
@@ -108,13 +108,13 @@ async def pause_lane(request: Request[Any, Any, Any], lane: LaneInPath) -> Respo
 )
 async def resume_lane(request: Request[Any, Any, Any], lane: LaneInPath) -> Response[bytes]:
     """Have workers claim from a lane again."""
-    edge = edge_of(request.app.state)
     await authorise(request)
     which = _lane(lane)
-    async with edge.pool.acquire(timeout=2) as conn:
+    async with transaction(request) as conn:
         await conn.execute(reads.RESUME_LANE, which.value)
-    edge.ring({(job, which.value) for job in jobs_by_lane()[which]})
-    return await _lane_answer(edge, which)
+        answer = await _lane_answer(conn, which)
+    ring(request, {(job, which.value) for job in jobs_by_lane()[which]})
+    return answer
 
 
 @post(

@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, post
+from litestar import Request, Response, Router
 from litestar.params import FromPath
 from msgspec import Struct
 
+from api import once
 from api.access import allow, authorise
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
@@ -28,7 +29,7 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason | None = None
 
 
-@post(
+@once.post(
     "/products/{product_id:uuid}/submit",
     status_code=200,
     operation_id="submit_product",
@@ -47,7 +48,7 @@ async def submit_product(request: Request[Any, Any, Any], product_id: FromPath[U
     return await change_product(request, principal, product_id, Step.SUBMIT, decide)
 
 
-@post(
+@once.post(
     "/products/{product_id:uuid}/approve",
     status_code=200,
     operation_id="approve_product",
@@ -65,7 +66,7 @@ async def approve_product(request: Request[Any, Any, Any], product_id: FromPath[
     return await _take(request, principal, product_id, step, reason=word.reason or "")
 
 
-@post(
+@once.post(
     "/products/{product_id:uuid}/activate",
     status_code=200,
     operation_id="activate_product",
@@ -81,7 +82,7 @@ async def activate_product(request: Request[Any, Any, Any], product_id: FromPath
     return await _take(request, await authorise(request), product_id, Step.ACTIVATE)
 
 
-@post(
+@once.post(
     "/products/{product_id:uuid}/deactivate",
     status_code=200,
     operation_id="deactivate_product",
@@ -94,7 +95,7 @@ async def deactivate_product(request: Request[Any, Any, Any], product_id: FromPa
     return await _take(request, await authorise(request), product_id, Step.DEACTIVATE)
 
 
-@post(
+@once.post(
     "/products/{product_id:uuid}/archive",
     status_code=200,
     operation_id="archive_product",

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, get, patch, post, put
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, PathParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
+from api import once
 from api.access import allow, anyone, authorise, visitor
 from api.acting import editor_of, seller_of, viewer_of
 from api.answers import answer, expected, kept_answer, transaction
@@ -157,7 +158,7 @@ async def get_history(
     )
 
 
-@post(
+@once.post(
     "/products",
     status_code=201,
     operation_id="create_product",
@@ -167,11 +168,10 @@ async def get_history(
 )
 async def create_product(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Make a draft of the seller that the account acts for; nobody else sees it before it is approved and activated."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     details = await body_of(request, ProductDetails)
     product_id = new_id()
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         seller_id = await seller_of(conn, principal)
         await hold_tree(conn)
         fault = check_category(details, await _schemas(conn, details))
@@ -185,7 +185,7 @@ async def create_product(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(view, 201, version=view.version, headers={"Location": f"/products/{product_id}"})
 
 
-@put(
+@once.put(
     "/products/{product_id:uuid}",
     operation_id="replace_product",
     opt=allow(*EDITORS, scope=Scope.CATALOG_WRITE) | request_body(ProductDetails, required=True),
@@ -203,7 +203,7 @@ async def replace_product(request: Request[Any, Any, Any], product_id: FromPath[
     return await change_product(request, principal, product_id, Step.EDIT, decide)
 
 
-@patch(
+@once.patch(
     "/products/{product_id:uuid}",
     operation_id="change_product",
     opt=allow(*EDITORS, scope=Scope.CATALOG_WRITE) | request_body(ProductPatch, required=True),
@@ -227,7 +227,7 @@ async def change_product(
 ) -> Response[bytes]:
     """Take a step with a product that is the principal's, and answer with it; raises what is refused as a problem."""
     seen = expected(request)
-    async with transaction(edge_of(request.app.state)) as conn:
+    async with transaction(request) as conn:
         editor = await editor_of(conn, principal)
         if step in {Step.EDIT, Step.SUBMIT}:
             await hold_tree(conn)

@@ -5,11 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, patch, post
+from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from msgspec import Struct
 
+from api import once
 from api.access import authorise, signed_in
 from api.answers import answer, expected, nothing, transaction
 from api.context import edge_of
@@ -68,7 +69,7 @@ async def get_profile(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(profile, version=profile.version)
 
 
-@patch(
+@once.patch(
     "/auth/profile",
     operation_id="change_profile",
     summary="Change one's own account",
@@ -80,11 +81,10 @@ async def get_profile(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def change_profile(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Change the name; roles and address aren't changed here."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish, version = await body_of(request, ProfileChange), expected(request)
     name, correlation = wish.name.strip(), correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         await account_sql.lock_accounts(conn, [principal.id])
         profile = await load_profile(conn, principal.id)
         if profile is None:
@@ -125,11 +125,11 @@ async def change_password(request: Request[Any, Any, Any]) -> Response[None]:
         await attempt.failed()
         raise refuse(403, Code.INVALID_CREDENTIALS, "this isn't the current password", "current_password")
     password_hash, correlation = await hashed(edge, wish.new_password), correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         mail = await set_password(
             conn, principal.id, password_hash, correlation, verified=False, keep=principal.session
         )
-    ring_for(edge, mail)
+    ring_for(request, mail)
     await attempt.succeeded()
     return nothing()
 
@@ -150,7 +150,7 @@ async def list_own_sessions(
     return await newest_first(request, SessionPage, limit, cursor, read)
 
 
-@delete(
+@once.delete(
     "/auth/sessions/{session_id:uuid}",
     status_code=204,
     operation_id="end_session",
@@ -160,10 +160,9 @@ async def list_own_sessions(
 )
 async def end_session(request: Request[Any, Any, Any], session_id: FromPath[UUID]) -> Response[None]:
     """End a session; what came from it is refused within a second."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     correlation = correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         own = await conn.fetchval(session_sql.OWN_SESSION, session_id, principal.id)
         ended = [] if own is None else await session_sql.revoke_sessions(conn, [own])
         if not ended:

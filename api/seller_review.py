@@ -8,13 +8,13 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
+from api import once
 from api.access import allow, authorise
 from api.answers import answer, expected, transaction
-from api.context import edge_of
 from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first
@@ -69,7 +69,7 @@ async def list_all_sellers(
     return await newest_first(request, SellerPage, limit, cursor, read)
 
 
-@post(
+@once.post(
     "/sellers/{seller_id:uuid}/approve",
     status_code=200,
     operation_id="approve_seller",
@@ -82,7 +82,7 @@ async def approve_seller(request: Request[Any, Any, Any], seller_id: FromPath[UU
     return await _review(request, seller_id, Review.APPROVE)
 
 
-@post(
+@once.post(
     "/sellers/{seller_id:uuid}/reject",
     status_code=200,
     operation_id="reject_seller",
@@ -95,7 +95,7 @@ async def reject_seller(request: Request[Any, Any, Any], seller_id: FromPath[UUI
     return await _review(request, seller_id, Review.REJECT)
 
 
-@post(
+@once.post(
     "/sellers/{seller_id:uuid}/suspend",
     status_code=200,
     operation_id="suspend_seller",
@@ -108,7 +108,7 @@ async def suspend_seller(request: Request[Any, Any, Any], seller_id: FromPath[UU
     return await _review(request, seller_id, Review.SUSPEND)
 
 
-@post(
+@once.post(
     "/sellers/{seller_id:uuid}/reinstate",
     status_code=200,
     operation_id="reinstate_seller",
@@ -123,12 +123,11 @@ async def reinstate_seller(request: Request[Any, Any, Any], seller_id: FromPath[
 
 async def _review(request: Request[Any, Any, Any], seller_id: UUID, way: Review) -> Response[bytes]:
     """Decide under the seller's lock, write it, have its owners told and its products listed anew."""
-    edge = edge_of(request.app.state)
     actor = Actor((await authorise(request)).id, correlation_of(request))
     reason = (await body_of(request, ReviewReason)).reason if way in {Review.REJECT, Review.SUSPEND} else ""
     version = expected(request)
     commands: list[Command] = []
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         await seller_sql.lock_sellers(conn, [seller_id])
         seller = (await seller_sql.load_sellers(conn, [seller_id])).get(seller_id)
         if seller is None:
@@ -151,7 +150,7 @@ async def _review(request: Request[Any, Any, Any], seller_id: UUID, way: Review)
             await relist_sellers(conn, [seller_id])
             commands.append(RelistProducts())
         await insert_commands(conn, [command_of(command, actor.correlation) for command in commands])
-    ring_for(edge, *commands)
+    ring_for(request, *commands)
     return answer(view_of(edit.seller, members), version=edit.seller.version)
 
 

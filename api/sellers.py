@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, patch, post
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
+from api import once
 from api.access import allow, authorise, signed_in
 from api.answers import answer, expected, nothing, transaction
 from api.context import Edge, edge_of
@@ -63,7 +64,7 @@ class MemberAsked(Struct, frozen=True):
 ASKED = MemberAsked("whoever has an account with this address, and acts for no other seller, is a member now")
 
 
-@post(
+@once.post(
     "/sellers/apply",
     status_code=201,
     operation_id="apply_to_sell",
@@ -91,7 +92,7 @@ async def apply_to_sell(request: Request[Any, Any, Any]) -> Response[bytes]:
         version=1,
         created_at=datetime.now(UTC),
     )
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         if not await lock_accounts(conn, [actor.id]):
             raise no_account()
         membership = (await seller_sql.load_memberships(conn, [actor.id])).get(actor.id)
@@ -122,7 +123,7 @@ async def get_own_seller(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(_seen_by(principal.id, seller, members), version=seller.version)
 
 
-@patch(
+@once.patch(
     "/sellers/me",
     operation_id="change_own_seller",
     summary="Change one's own seller",
@@ -137,7 +138,7 @@ async def change_own_seller(request: Request[Any, Any, Any]) -> Response[bytes]:
     edge, actor = edge_of(request.app.state), await _actor(request)
     wish, version = await body_of(request, SellerChange), expected(request)
     payout = None if wish.payout is UNSET else _normal(wish.payout)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         seller, members = await _locked(conn, actor.id)
         refuse_if(seller_membership.refuse_to_act(seller.status, members, actor.id))
         refuse_if(seller_membership.refuse_staff(members, actor.id))
@@ -150,7 +151,7 @@ async def change_own_seller(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer(view_of(seller, members), version=seller.version)
 
 
-@post(
+@once.post(
     "/sellers/me/members",
     status_code=202,
     operation_id="add_member",
@@ -163,11 +164,11 @@ async def change_own_seller(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def add_member(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Make an account a member, by its verified address; a mail tells it so. Only an owner may."""
-    edge, actor = edge_of(request.app.state), await _actor(request)
+    actor = await _actor(request)
     wish = await body_of(request, NewMember)
     check_email(wish.email)
     mail = None
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         seller, members = await _locked(conn, actor.id)
         refuse_if(seller_membership.refuse_to_act(seller.status, members, actor.id))
         refuse_if(seller_membership.refuse_staff(members, actor.id))
@@ -183,11 +184,11 @@ async def add_member(request: Request[Any, Any, Any]) -> Response[bytes]:
                 mail = SendAccountMail(MailKind.MEMBER_ADDED, account.email, account.name)
                 await insert_commands(conn, [command_of(mail, actor.correlation)])
     if mail is not None:
-        ring_for(edge, mail)
+        ring_for(request, mail)
     return answer(ASKED, 202)
 
 
-@delete(
+@once.delete(
     "/sellers/me/members/{account_id:uuid}",
     status_code=204,
     operation_id="remove_member",
@@ -200,8 +201,8 @@ async def add_member(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def remove_member(request: Request[Any, Any, Any], account_id: FromPath[UUID]) -> Response[None]:
     """Take a member's rights; an owner of an approved seller may, and who leaves it themselves."""
-    edge, actor = edge_of(request.app.state), await _actor(request)
-    async with transaction(edge) as conn:
+    actor = await _actor(request)
+    async with transaction(request) as conn:
         seller, members = await _locked(conn, actor.id)
         if account_id != actor.id:
             refuse_if(seller_membership.refuse_to_act(seller.status, members, actor.id))

@@ -100,7 +100,7 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
         seconds=edge.settings.refresh_token_seconds,
     )
     correlation = correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         # Under its lock, so that a suspension or a new password meanwhile isn't missed.
         await account_sql.lock_accounts(conn, [account.id])
         now = (await account_sql.load_accounts(conn, [account.id]))[account.id]
@@ -153,7 +153,7 @@ async def refresh(request: Request[Any, Any, Any]) -> Response[bytes]:
     address, client = client_of(request)
     correlation = correlation_of(request)
     account: Account | None = None
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         found = await session_sql.lock_refresh(conn, spent)
         if found is not None:
             account = (await account_sql.load_accounts(conn, [found.account_id]))[found.account_id]
@@ -183,10 +183,9 @@ async def refresh(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def log_out(request: Request[Any, Any, Any]) -> Response[None]:
     """End the session of a refresh token; its access tokens are refused within a second."""
-    edge = edge_of(request.app.state)
     token = digest_of((await body_of(request, RefreshToken)).refresh_token)
     correlation = correlation_of(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         found = await session_sql.lock_refresh(conn, token)
         if found is not None:
             ended = await session_sql.revoke_sessions(conn, [found.session_id])

@@ -15,7 +15,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from api.context import CORRELATION, Edge, encode, field
+from api.context import CORRELATION, HELD, Edge, Held, edge_of, encode, field
 from api.problems import Problem, problem_answer, problem_of, refuse
 from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand, Status
@@ -116,9 +116,29 @@ def command_of(command: Command, correlation: str, principal: UUID = SYSTEM) -> 
     )
 
 
-def ring_for(edge: Edge, *commands: Command) -> None:
-    """Ring for commands that were just committed."""
-    edge.ring({(command.job, command.lane.value) for command in commands})
+def ring_for(request: Request[Any, Any, Any], *commands: Command) -> None:
+    """Ring for commands that a request has just written in a transaction of its own."""
+    ring(request, {(command.job, command.lane.value) for command in commands})
+
+
+def ring(request: Request[Any, Any, Any], jobs: set[tuple[str, str]]) -> None:
+    """Ring for jobs, by name and lane; where the transaction is yet to commit, after that."""
+    scope: Any = request.scope
+    held: Held | None = scope.get(HELD)
+    if held is None:
+        edge_of(request.app.state).ring(jobs)
+    else:
+        held.bells.update(jobs)
+
+
+def key_of(request: Request[Any, Any, Any], edge: Edge) -> str | None:
+    """The request's ``Idempotency-Key``, if it has one; raises a problem of status 400 when it can't be one."""
+    key = field(request, b"idempotency-key")
+    limit = edge.settings.idempotency_key_length_max
+    if key is not None and (len(key) > limit or not _KEY.match(key)):
+        detail = f"an Idempotency-Key has 1 to {limit} printable ASCII characters"
+        raise refuse(400, Code.INVALID_REQUEST, detail, "Idempotency-Key")
+    return key
 
 
 async def submit(
@@ -128,13 +148,9 @@ async def submit(
     scope: Any = request.scope
     path = scope["path"]
     payload = encode(command)
-    key = field(request, b"idempotency-key")
+    key = key_of(request, edge)
     key_hash = fingerprint = None
     if key is not None:
-        if len(key) > edge.settings.idempotency_key_length_max or not _KEY.match(key):
-            limit = edge.settings.idempotency_key_length_max
-            detail = f"an Idempotency-Key has 1 to {limit} printable ASCII characters"
-            raise refuse(400, Code.INVALID_REQUEST, detail, "Idempotency-Key")
         key_hash = digest(key.encode())
         fingerprint = digest(operation.encode(), path.encode(), payload)
     command_id = new_id()

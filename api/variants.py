@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, patch, post
+from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
+from api import once
 from api.access import allow, anyone, authorise, visitor
 from api.acting import editor_of, viewer_of
 from api.answers import answer, expected, transaction
@@ -47,7 +48,7 @@ async def get_variant(request: Request[Any, Any, Any], variant_id: FromPath[UUID
     return answer(owned.variant, version=owned.variant.version)
 
 
-@post(
+@once.post(
     "/products/{product_id:uuid}/variants/generate",
     status_code=200,
     operation_id="generate_variants",
@@ -65,7 +66,7 @@ async def generate_variants(request: Request[Any, Any, Any], product_id: FromPat
     """
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         editor = await editor_of(conn, principal)
         # So that what is made fits the schema when it is there.
         await hold_tree(conn)
@@ -93,7 +94,7 @@ async def generate_variants(request: Request[Any, Any, Any], product_id: FromPat
     return answer(VariantList([*standing, *made], [variant.id for variant in made]))
 
 
-@patch(
+@once.patch(
     "/variants/{variant_id:uuid}",
     operation_id="change_variant",
     summary="Activate or deactivate a variant, set its barcode and weight",
@@ -105,11 +106,10 @@ async def generate_variants(request: Request[Any, Any, Any], product_id: FromPat
 )
 async def change_variant(request: Request[Any, Any, Any], variant_id: FromPath[UUID]) -> Response[bytes]:
     """Change what is named and leave the rest; null takes a barcode or a weight away."""
-    edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await patch_of(request, VariantChange)
     seen = expected(request)
-    async with transaction(edge) as conn:
+    async with transaction(request) as conn:
         editor = await editor_of(conn, principal)
         await lock_products_of(conn, [variant_id])
         owned = (await load_variants(conn, [variant_id])).get(variant_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,9 +13,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from api.access import ACCESS
 from api.app import ROUTERS
+from api.context import HELD, Held
 from api.headers import heeds_keys
 from api.once import Once
+from api.submission import ring_for
 from domain.accounts.model import Role
+from domain.journal.sweeps import PruneJournal
 from domain.rejections import Code
 from infra.clock import new_id
 from tests.api import goods, selling, tree
@@ -322,6 +326,13 @@ def test_who_may_not_do_it_has_no_key(shop: Shop, headers: dict[str, str], statu
     before = shop.counts()
     assert shop.http.post("/addresses", json=ADDRESS, headers=headers | key()).status_code == status
     assert_nothing_written(before, shop.counts())
+
+
+def test_a_bell_for_what_is_not_committed_yet_waits_for_that():
+    bells: set[tuple[str, str]] = set()
+    request: Any = SimpleNamespace(scope={HELD: Held(None, bells)})
+    ring_for(request, PruneJournal())
+    assert bells == {("prune_journal", "sweeps")}
 
 
 # --- Secrets --------------------------------------------------------------------------------------------------------

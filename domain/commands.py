@@ -10,11 +10,14 @@ from domain.catalog.listing import RelistProducts
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
-from domain.orders.model import CancelOrder, PlaceOrder
+from domain.orders.model import CancelOrder, ConfirmOrder, PlaceOrder
+from domain.pricing.snapshot import SnapshotCommissions
 
 COMMANDS: tuple[type[Command], ...] = (
     PlaceOrder,
     CancelOrder,
+    ConfirmOrder,
+    SnapshotCommissions,
     ExpireReservations,
     SendLink,
     SendAccountMail,

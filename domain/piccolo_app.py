@@ -40,6 +40,17 @@ from domain.journal.tables import (
     Workers,
 )
 from domain.orders.tables import CancelledLines, OrderLines, Orders, PriceVersions, SellerOrders
+from domain.pricing.tables import (
+    CommissionRules,
+    CommissionSnapshots,
+    PricingVersions,
+    PromotionCodes,
+    Promotions,
+    PromotionUses,
+    PromotionVersions,
+    RateCards,
+    Redemptions,
+)
 
 TABLES = [
     Commands,
@@ -70,6 +81,15 @@ TABLES = [
     Variants,
     Offers,
     CatalogChanges,
+    PricingVersions,
+    Promotions,
+    PromotionVersions,
+    PromotionCodes,
+    PromotionUses,
+    Redemptions,
+    CommissionRules,
+    CommissionSnapshots,
+    RateCards,
     Stock,
     Reservations,
     Movements,

@@ -7,6 +7,7 @@ each round trip is felt; a busy one writes hundreds, and there COPY takes a sixt
 
 from collections.abc import Sequence
 from functools import lru_cache
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -44,10 +45,10 @@ async def write(conn: Connection, *tables: Rows) -> None:
 
 
 def _literal(values: object) -> str:
-    """Write an array of numbers as PostgreSQL reads it: unnest() would take an array of arrays apart."""
+    """Write an array of numbers or ids as PostgreSQL reads it: unnest() would take an array of arrays apart."""
     if not isinstance(values, list):
         raise TypeError(f"an array column takes a list, not {type(values).__name__}")
-    return "{" + ",".join(str(int(value)) for value in values) + "}"
+    return "{" + ",".join(str(value if isinstance(value, UUID) else int(value)) for value in values) + "}"
 
 
 @lru_cache(maxsize=64)

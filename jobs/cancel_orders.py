@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from domain.inventory.model import MovementKind
-from domain.inventory.sql import end_reservations
+from domain.inventory.model import ReservationStatus
+from domain.inventory.sql import end_reservations, restock
 from domain.journal.declare import Batch, batch
 from domain.journal.model import BatchOutcome
 from domain.journal.sql import insert_events
 from domain.orders import cancellation
 from domain.orders.model import CancelOrder
 from domain.orders.sql import apply_cancellations, cancel_parked, load_open_orders, load_placings, lock_orders
+from domain.pricing.use_sql import return_uses
 
 
 @batch(CancelOrder)
@@ -25,12 +26,13 @@ async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
     await cancel_parked(conn, plan.unplaced)
     await apply_cancellations(conn, plan)
     await insert_events(conn, plan.events)
-    await end_reservations(
+    released = await end_reservations(
         conn,
         sorted(plan.reservations),
-        "released",
-        MovementKind.RELEASED,
+        ReservationStatus.RELEASED,
         actor=plan.reservations,
         reason="order cancelled",
     )
+    await return_uses(conn, plan.freed, [], batch.now)
+    await restock(conn, released)
     return plan.outcomes

@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from domain.inventory import sql as inventory
-from domain.inventory.model import ExpireReservations, MovementKind
+from domain.inventory.model import ExpireReservations, ReservationStatus
 from domain.journal.declare import Batch, batch
 from domain.journal.model import SYSTEM, BatchOutcome, Event, Succeeded
 from domain.journal.sql import insert_events
 from domain.orders.model import OrderExpired
 from domain.orders.sql import expire_orders, load_reservations_of, lock_orders
+from domain.pricing.use_sql import return_uses
 
 STEP_RESERVATIONS = 1_000
 
@@ -46,19 +47,21 @@ async def expire_reservations(batch: Batch[ExpireReservations]) -> Sequence[Batc
     expired = await expire_orders(conn, sorted(orders), batch.now)
     held = await load_reservations_of(conn, sorted(expired))
     ended = await inventory.end_reservations(
-        conn, sorted(free | set(held)), "expired", MovementKind.EXPIRED, actor=SYSTEM, reason="due"
+        conn, sorted(free | set(held)), ReservationStatus.EXPIRED, actor=SYSTEM, reason="due"
     )
+    await return_uses(conn, [], sorted(expired), batch.now)
+    await inventory.restock(conn, ended)
     correlation = batch.commands[0].correlation
     lines: dict[UUID, list[int]] = {order: [] for order in expired}
     for order, line_no in held.values():
         lines[order].append(line_no)
     await insert_events(conn, [_event(o, version, lines[o], correlation) for o, version in expired.items()])
     # A step that could end nothing must not follow itself up for ever.
-    more = more and bool(ended)
+    more = more and bool(ended.rows)
     if more:
         command = ExpireReservations()
         batch.follow_up(command, msgspec.json.encode(command).decode(), correlation, SYSTEM)
-    result = Succeeded(Expired(reservations=len(ended), orders=len(expired), more=more))
+    result = Succeeded(Expired(reservations=len(ended.rows), orders=len(expired), more=more))
     return [result] * len(batch.commands)
 
 

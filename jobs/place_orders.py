@@ -1,7 +1,8 @@
-"""Place orders: load the offers, decide all orders in memory, write the rows, take the stock last.
+"""Place orders: load offers and rules, decide all orders in memory, write the rows, take uses and stock last.
 
-Stock rows are hot, so they are locked last and for the shortest time. When an order would be refused for stock
-that expired holds still keep, or when stock is visibly tight, the batch starts again with its stock locked first.
+Counters of promotions and stock rows are hot, so they are locked last and for the shortest time. When an order would be
+refused for stock that expired holds still keep, or when stock or uses are visibly tight, the batch starts again with
+them locked first.
 """
 
 from collections.abc import Sequence
@@ -9,15 +10,23 @@ from datetime import timedelta
 
 import msgspec
 
+from domain.accounts.account_reads import load_groups
+from domain.accounts.address_sql import load_addresses_of
 from domain.catalog.model import Offer, OfferKey
-from domain.catalog.sql import load_offers
 from domain.inventory import sql as inventory
 from domain.inventory.model import ExpireReservations, StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
 from domain.orders import placement
-from domain.orders.model import PlacementPlan, PlaceOrder
+from domain.orders.basket import Pricing, code_keys, counters_needed, limited_of_orders
+from domain.orders.model import ConfirmOrder, PlacementPlan, PlaceOrder
+from domain.orders.price_sql import load_have_ordered
 from domain.orders.sql import insert_placed
+from domain.pricing.book import Book, empty_book
+from domain.pricing.book_reads import load_book, load_codes, load_priced_offers
+from domain.pricing.commission_sql import mark_used
+from domain.pricing.use_sql import apply_uses, load_uses, lock_uses
+from domain.pricing.uses import UseKey, usage_of
 
 
 @batch(PlaceOrder)
@@ -25,45 +34,99 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     """Place a batch of orders; outcomes in the order of the commands."""
     conn = batch.conn
     keys = placement.offers_of(batch.commands)
-    offers = await load_offers(conn, keys)
+    offers, book = await _load(batch, keys)
+    counters, pricing = await _load_pricing(batch, offers, book)
     if batch.lock_first:
-        await _take_back_due(batch, offers)
-        offers = await load_offers(conn, keys)
+        await _lock(batch, offers, counters)
+        offers, book = await _load(batch, keys)
+        _, pricing = await _load_pricing(batch, offers, book)
     plan = placement.decide(
         batch.commands,
         offers,
+        pricing,
         now=batch.now,
         hold=timedelta(seconds=batch.limits.reservation_seconds),
         line_quantity_max=batch.limits.line_quantity_max,
     )
-    if not batch.lock_first and await _must_lock_first(batch, plan, offers):
+    if not batch.lock_first and await _must_lock_first(batch, plan, offers, pricing):
         raise LockFirst
     await insert_placed(conn, plan)
+    await mark_used(conn, book.commission, plan.used_rules)
+    await lock_uses(conn, plan.limits)
+    if not await apply_uses(conn, plan.uses):
+        raise LockFirst
     if plan.stock:
         await inventory.lock_stock(conn, plan.stock)
         if not await inventory.apply_stock(conn, plan.stock):
             raise LockFirst
+    _confirm_free(batch, plan)
     return plan.outcomes
 
 
-async def _must_lock_first(batch: Batch[PlaceOrder], plan: PlacementPlan, offers: dict[OfferKey, Offer]) -> bool:
-    """Whether some stock is too tight to be taken last, or an order would fail for what expired holds keep."""
+async def _load(batch: Batch[PlaceOrder], keys: Sequence[OfferKey]) -> tuple[dict[OfferKey, Offer], Book]:
+    """Read the offers, and the rules as far as they aren't held; both as they are after the claim."""
+    offers, versions = await load_priced_offers(batch.conn, keys)
+    book: Book = batch.held.get("book") or empty_book()
+    if versions is not None:
+        book = batch.held["book"] = await load_book(batch.conn, book, versions)
+    return offers, book
+
+
+async def _load_pricing(
+    batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], book: Book
+) -> tuple[dict[UseKey, int], Pricing]:
+    """Read what the orders name besides their offers, and the counters of promotions that may apply."""
+    conn, commands = batch.conn, [claimed.command for claimed in batch.commands]
+    texts = code_keys(commands)
+    codes = await load_codes(conn, texts) if texts else {}
+    wanted = [(c.principal, address) for c in batch.commands if (address := c.command.shipping_address_id) is not None]
+    addresses = await load_addresses_of(conn, wanted) if wanted else {}
+    buyers = sorted({claimed.principal for claimed in batch.commands})
+    groups = await load_groups(conn, buyers) if book.price_lists.by_group else {}
+    limited = limited_of_orders(batch.commands, offers, book, codes)
+    counters = {key: most for buyer, lives in limited.items() for key, most in counters_needed(lives, buyer).items()}
+    first = [buyer for buyer, lives in limited.items() if any(live.content.first_order for live in lives)]
+    have_ordered = await load_have_ordered(conn, first) if first else set()
+    used = await load_uses(conn, counters) if counters else {}
+    usage = usage_of(used, [live.promotion for lives in limited.values() for live in lives], have_ordered)
+    return counters, Pricing(book, usage, codes, groups, addresses, used)
+
+
+async def _must_lock_first(
+    batch: Batch[PlaceOrder], plan: PlacementPlan, offers: dict[OfferKey, Offer], pricing: Pricing
+) -> bool:
+    """Whether stock or uses are too tight to be taken last, or an order would fail for what expired holds keep."""
     if any(0 < offers[key].available < 2 * units for key, units in plan.wanted.items()):
         return True
+    for key, drawn in plan.uses.items():
+        used, most = pricing.counters.get(key, (0, plan.limits[key]))
+        if most - used < 2 * drawn and most > 1:
+            return True
     return bool(plan.short) and await inventory.has_due(batch.conn, list(plan.short), batch.now)
 
 
-async def _take_back_due(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer]) -> None:
-    """Lock all stock the batch may need, after taking back what is due of offers that may be short."""
+async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counters: dict[UseKey, int]) -> None:
+    """Lock all uses and stock the batch may need, after taking back what is due of offers that may be short."""
     wanted: dict[OfferKey, int] = {}
     for claimed in batch.commands:
         for line in claimed.command.lines:
             key = (line.variant_id, line.seller_id)
             wanted[key] = wanted.get(key, 0) + line.quantity
     short = [key for key, units in wanted.items() if key in offers and offers[key].available < units]
-    stock = [StockKey(*key) for key in offers]
-    orders = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM, lock_too=stock)
+    ended = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM)
+    await lock_uses(batch.conn, counters)
+    await inventory.restock(batch.conn, ended, lock_too=[StockKey(*key) for key in offers])
+    orders = sorted({row["order_id"] for row in ended.rows if row["order_id"] is not None})
     for start in range(0, len(orders), 100):
         command = ExpireReservations(orders=tuple(orders[start : start + 100]))
         payload = msgspec.json.encode(command).decode()
         batch.follow_up(command, payload, batch.commands[0].correlation, SYSTEM)
+
+
+def _confirm_free(batch: Batch[PlaceOrder], plan: PlacementPlan) -> None:
+    """Have orders confirmed that cost nothing: there is no payment to wait for."""
+    correlations = {claimed.id: claimed.correlation for claimed in batch.commands}
+    for order in plan.orders:
+        if order.price.total_minor == 0:
+            command = ConfirmOrder(order.id)
+            batch.follow_up(command, msgspec.json.encode(command).decode(), correlations[order.id], SYSTEM)

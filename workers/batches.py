@@ -102,6 +102,7 @@ class BatchRunner:
         self._control = control
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(job.command)
         self._claim = sql.CLAIM_ORDERED if job.command.ordered else sql.CLAIM
+        self._held: dict[str, Any] = {}
         self._failures = 0
         self._failed_ids: frozenset[UUID] = frozenset()
 
@@ -201,7 +202,9 @@ class BatchRunner:
         self, conn: Any, commands: Sequence[Claimed[Any]], now: datetime, follow_ups: list[Any], *, lock_first: bool
     ) -> list[tuple[Claimed[Any], BatchOutcome]]:
         """Run the job from the savepoint taken last; what fails goes back to it."""
-        batch = Batch(conn, commands, now=now, limits=self._limits, lock_first=lock_first, new_id=new_id)
+        batch = Batch(
+            conn, commands, now=now, limits=self._limits, lock_first=lock_first, new_id=new_id, held=self._held
+        )
         try:
             outcomes = await self.job.run(batch)
             if len(outcomes) != len(commands):

@@ -1,5 +1,6 @@
 """Reads of accounts: one's own, its sessions, and the list that admins see."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +34,8 @@ SELECT id, created_at, used_at, expires_at, address, client FROM sessions
 WHERE account_id = $1 AND id < $2 AND revoked_at IS NULL AND expires_at > now()
 ORDER BY id DESC LIMIT $3
 """
+
+GROUPS = "SELECT id, buyer_group FROM accounts WHERE id = ANY ($1::uuid[]) AND buyer_group IS NOT NULL"
 
 
 class SellerOfAccount(Struct, frozen=True):
@@ -129,3 +132,8 @@ async def list_sessions(
         )
         for row in rows
     ]
+
+
+async def load_groups(conn: Connection, account_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The groups of buyers that some accounts are in; most are in none."""
+    return {row["id"]: row["buyer_group"] for row in await conn.fetch(GROUPS, list(account_ids))}

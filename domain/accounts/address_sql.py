@@ -20,6 +20,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], {_ARRAYS}) RETURNING id, created_at
 COUNT_ADDRESSES = "SELECT count(*) FROM addresses WHERE account_id = $1"
 LOCK_ADDRESSES = "SELECT id FROM addresses WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 LOAD_ADDRESSES = f"SELECT {_SHOWN} FROM addresses WHERE id = ANY ($1::uuid[]) AND account_id = $2"
+LOAD_ADDRESSES_OF = f"""
+SELECT a.account_id, a.id, {_NAMES}
+FROM unnest($1::uuid[], $2::uuid[]) AS t (account_id, id)
+JOIN addresses a ON a.id = t.id AND a.account_id = t.account_id
+"""
 LIST_ADDRESSES = f"SELECT {_SHOWN} FROM addresses WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
 
 REPLACE_ADDRESSES = f"""
@@ -74,3 +79,11 @@ async def replace_addresses(conn: Connection, replaced: Sequence[tuple[UUID, int
 async def delete_addresses(conn: Connection, address_ids: Sequence[UUID]) -> None:
     """Forget addresses."""
     await conn.execute(DELETE_ADDRESSES, list(address_ids))
+
+
+async def load_addresses_of(
+    conn: Connection, wanted: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], PostalAddress]:
+    """Read addresses, each by (account id, address id); what is another's is missing."""
+    rows = await conn.fetch(LOAD_ADDRESSES_OF, [who for who, _ in wanted], [address for _, address in wanted])
+    return {(row["account_id"], row["id"]): PostalAddress(**{n: row[n] for n in _WRITTEN}) for row in rows}

@@ -20,6 +20,7 @@ class Accounts(Table):
     epoch = Integer(default=1)
     version = Integer(default=1)
     created_at = Timestamptz()
+    buyer_group = Text(null=True, default=None)
 
 
 class Sessions(Table):

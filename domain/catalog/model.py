@@ -15,7 +15,8 @@ class Offer(Struct, frozen=True):
     """One seller's price, SKU and stock of a variant, read for placing.
 
     ``sellable`` folds the states of seller, product, variant and offer. ``attributes`` is JSON text, frozen
-    into the line as it stands. ``available`` is on hand + backorder limit - reserved, in units.
+    into the line as it stands. ``available`` is on hand + backorder limit - reserved, in units. ``categories`` leads
+    from the root to the product's own.
     """
 
     variant_id: UUID
@@ -28,6 +29,9 @@ class Offer(Struct, frozen=True):
     currency: str
     sellable: bool
     available: int
+    product_id: UUID
+    categories: tuple[UUID, ...]
+    weight_grams: int
 
 
 class PriceChange(Struct, frozen=True):

@@ -4,6 +4,7 @@ Invariant: what changes appends its event in the same statement's transaction.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from domain.catalog.model import Offer, OfferKey
 from domain.catalog.offer_sql import SELLABLE
@@ -12,7 +13,8 @@ from domain.connection import Connection
 LOAD_OFFERS = f"""
 SELECT t.variant_id, t.seller_id, o.sku, p.title, c.name AS category, p.attributes || v.attributes AS attributes,
        o.price_minor, o.currency, {SELLABLE} AS sellable,
-       coalesce(k.on_hand + k.backorder_limit - k.reserved, 0) AS available
+       coalesce(k.on_hand + k.backorder_limit - k.reserved, 0) AS available,
+       p.id AS product_id, c.path AS categories, coalesce(v.weight_grams, 0) AS weight_grams
 FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
 JOIN offers o ON o.variant_id = t.variant_id AND o.seller_id = t.seller_id
 JOIN variants v ON v.id = t.variant_id
@@ -26,4 +28,23 @@ LEFT JOIN stock k ON k.variant_id = t.variant_id AND k.seller_id = t.seller_id A
 async def load_offers(conn: Connection, keys: Sequence[OfferKey]) -> dict[OfferKey, Offer]:
     """Read offers with what a line freezes and what is available, unlocked; unknown ones are missing."""
     rows = await conn.fetch(LOAD_OFFERS, [key[0] for key in keys], [key[1] for key in keys])
-    return {(row[0], row[1]): Offer(*row) for row in rows}
+    return {(row["variant_id"], row["seller_id"]): offer_of(row) for row in rows}
+
+
+def offer_of(row: Any) -> Offer:
+    """An offer from its row."""
+    return Offer(
+        variant_id=row["variant_id"],
+        seller_id=row["seller_id"],
+        sku=row["sku"],
+        title=row["title"],
+        category=row["category"],
+        attributes=row["attributes"],
+        price_minor=row["price_minor"],
+        currency=row["currency"],
+        sellable=row["sellable"],
+        available=row["available"],
+        product_id=row["product_id"],
+        categories=tuple(row["categories"] or ()),
+        weight_grams=row["weight_grams"],
+    )

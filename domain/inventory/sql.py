@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
+
 from domain.catalog.model import OfferKey
 from domain.connection import Connection
-from domain.inventory.model import Movement, MovementKind, Reservation, StockKey
+from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
 from domain.writing import Rows, write
 
 DUE_PER_OFFER_MAX = 500
@@ -115,6 +117,13 @@ RETURNING id, variant_id, seller_id, location, quantity, order_id
 """
 
 
+_MOVEMENTS = {
+    ReservationStatus.CONFIRMED: MovementKind.SOLD,
+    ReservationStatus.RELEASED: MovementKind.RELEASED,
+    ReservationStatus.EXPIRED: MovementKind.EXPIRED,
+}
+
+
 def _columns(keys: Sequence[StockKey]) -> tuple[list[UUID], list[UUID], list[int]]:
     return [k.variant_id for k in keys], [k.seller_id for k in keys], [k.location for k in keys]
 
@@ -198,56 +207,61 @@ async def has_due(conn: Connection, offers: Sequence[OfferKey], now: object) -> 
     return bool(await conn.fetchval(HAS_DUE, [o[0] for o in offers], [o[1] for o in offers], now))
 
 
+class Ended(Struct, frozen=True):
+    """Reservations that have been ended and locked, and the stock that is still to be given back.
+
+    ``rows`` have id, variant_id, seller_id, location, quantity and order_id.
+    """
+
+    rows: Sequence[Any]
+    deltas: dict[StockKey, tuple[int, int]]
+
+
 async def end_reservations(
     conn: Connection,
     ids: Sequence[UUID],
-    status: str,
-    kind: MovementKind,
+    status: ReservationStatus,
     *,
     actor: UUID | Mapping[UUID, UUID],
     reason: str,
-    lock_too: Iterable[StockKey] = (),
-) -> Sequence[Any]:
-    """End active reservations among ``ids`` (locked in id order) and give their units back.
+) -> Ended:
+    """End active reservations among ``ids``, locked in id order, and write their movements.
 
-    Writes movements and stock; returns the rows that were active: id, variant_id, seller_id, location, quantity,
-    order_id. A reservation that had ended already is left alone. ``actor`` is who ends them all, or each by its id.
-    ``lock_too`` names stock the caller will write later in the transaction: everything is locked in one go, in key
-    order.
+    Confirmed units leave the shelf; others are free again. Hand what is returned to :func:`restock`, after whatever is
+    locked between reservations and stock. A reservation that had ended already is left alone. ``actor`` is who ends
+    them all, or each by its id.
     """
     ended: Sequence[Any] = []
     if ids:
         await conn.execute(LOCK_RESERVATIONS, ids)
-        ended = await conn.fetch(END_RESERVATIONS, ids, status)
+        ended = await conn.fetch(END_RESERVATIONS, ids, status.value)
+    kind = _MOVEMENTS[status]
     deltas: dict[StockKey, tuple[int, int]] = {}
     movements: list[Movement] = []
     for row in ended:
         key = StockKey(row["variant_id"], row["seller_id"], row["location"])
-        deltas[key] = (0, deltas.get(key, (0, 0))[1] - row["quantity"])
+        sold = -row["quantity"] if kind is MovementKind.SOLD else 0
+        on_hand, reserved = deltas.get(key, (0, 0))
+        deltas[key] = (on_hand + sold, reserved - row["quantity"])
         who = actor if isinstance(actor, UUID) else actor[row["id"]]
-        movements.append(Movement(row["id"], kind, key, 0, -row["quantity"], who, reason))
+        movements.append(Movement(row["id"], kind, key, sold, -row["quantity"], who, reason))
     await insert_movements(conn, movements)
-    await lock_stock(conn, {*deltas, *lock_too})
-    if deltas and not await apply_stock(conn, deltas):
-        raise RuntimeError("stock rows of reservations are missing")
-    return ended
+    return Ended(ended, deltas)
 
 
-async def expire_due_of_offers(
-    conn: Connection, offers: Sequence[OfferKey], now: object, *, actor: UUID, lock_too: Iterable[StockKey]
-) -> list[UUID]:
-    """Take back the oldest due reservations of offers, at most 500 each; return the orders they belonged to.
+async def restock(conn: Connection, ended: Ended, *, lock_too: Iterable[StockKey] = ()) -> None:
+    """Give back what ended reservations held.
 
-    ``lock_too``: see :func:`end_reservations`.
+    ``lock_too`` names stock the caller will write later in the transaction: everything is locked in one go, in key
+    order.
     """
+    await lock_stock(conn, {*ended.deltas, *lock_too})
+    if ended.deltas and not await apply_stock(conn, ended.deltas):
+        raise RuntimeError("stock rows of reservations are missing")
+
+
+async def expire_due_of_offers(conn: Connection, offers: Sequence[OfferKey], now: object, *, actor: UUID) -> Ended:
+    """End the oldest due reservations of offers, at most 500 each; see :func:`end_reservations`."""
     rows = await conn.fetch(LOCK_DUE_OF_OFFERS, [o[0] for o in offers], [o[1] for o in offers], now, DUE_PER_OFFER_MAX)
-    ended = await end_reservations(
-        conn,
-        sorted(row["id"] for row in rows),
-        "expired",
-        MovementKind.EXPIRED,
-        actor=actor,
-        reason="due",
-        lock_too=lock_too,
-    )
-    return sorted({row["order_id"] for row in ended if row["order_id"] is not None})
+    found = sorted(row["id"] for row in rows)
+    return await end_reservations(conn, found, ReservationStatus.EXPIRED, actor=actor, reason="due")

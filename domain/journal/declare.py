@@ -34,7 +34,8 @@ class Batch(Generic[C]):
     """What one transaction of a job works on.
 
     ``lock_first`` is False on the first try, when hot rows are locked last; a job that raises
-    :class:`LockFirst` is called again after a rollback to the savepoint with it set.
+    :class:`LockFirst` is called again after a rollback to the savepoint with it set. ``held`` is the job's own memory
+    in this process, from batch to batch: for what it can tell is still as it was.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Batch(Generic[C]):
         limits: Limits,
         lock_first: bool,
         new_id: Callable[[], UUID],
+        held: dict[str, Any] | None = None,
     ) -> None:
         self.conn = conn
         self.commands = commands
@@ -53,6 +55,7 @@ class Batch(Generic[C]):
         self.limits = limits
         self.lock_first = lock_first
         self.new_id = new_id
+        self.held = {} if held is None else held
         self.follow_ups: list[NewCommand] = []
 
     def follow_up(self, command: Command, payload: str, correlation: str, principal: UUID) -> None:

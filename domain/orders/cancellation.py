@@ -16,6 +16,7 @@ from domain.journal.model import BatchOutcome, Claimed, Deferred, Event, Rejecte
 from domain.money import Money
 from domain.orders.lifecycle import order_status, refuse_cancelling
 from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
+from domain.orders.price import Price, freed_by, without
 from domain.rejections import Code, Rejection
 
 _encode = msgspec.json.Encoder().encode
@@ -31,8 +32,8 @@ class Placing(Struct, frozen=True):
 class OpenOrder(Struct):
     """An order under lock, as cancelling sees and changes it.
 
-    ``lines`` maps the numbers of lines that still count to their amounts; ``sellers`` maps lines to sellers;
-    ``fulfilments`` stands per seller. ``version`` is the stream's last, ``price_version`` the last price version.
+    ``price`` is the last price version, with the lines that still count; ``sellers`` maps lines to sellers;
+    ``fulfilments`` stands per seller, in the order of their numbers. ``version`` is the stream's last.
     """
 
     id: UUID
@@ -42,7 +43,7 @@ class OpenOrder(Struct):
     expired: bool
     version: int
     price_version: int
-    lines: dict[int, int]
+    price: Price
     sellers: dict[int, UUID]
     fulfilments: dict[UUID, Fulfilment]
 
@@ -53,8 +54,8 @@ class CancellationPlan(Struct, frozen=True):
     outcomes: list[BatchOutcome]
     cancelled: list[tuple[UUID, int, UUID]]
     """(order id, line no., command id)"""
-    price_versions: list[tuple[UUID, int, list[int], list[int], int]]
-    """(order id, version, line numbers, amounts, total)"""
+    price_versions: list[tuple[UUID, int, Price]]
+    """(order id, version, price)"""
     seller_orders: list[tuple[UUID, UUID]]
     """(order id, seller id) that have no line left"""
     versions: dict[UUID, int]
@@ -64,6 +65,8 @@ class CancellationPlan(Struct, frozen=True):
     reservations: dict[UUID, UUID]
     """reservation id -> who releases it"""
     events: list[Event]
+    freed: list[tuple[UUID, UUID]]
+    """(order id, promotion id) whose use comes back"""
 
 
 def decide(
@@ -72,7 +75,7 @@ def decide(
     placings: Mapping[UUID, Placing],
 ) -> CancellationPlan:
     """Decide cancellations; ``placings`` tells of orders that have no row."""
-    plan = CancellationPlan([], [], [], [], {}, [], {}, [])
+    plan = CancellationPlan([], [], [], [], {}, [], {}, [], [])
 
     def cancel(claimed: Claimed[CancelOrder]) -> BatchOutcome:
         order = orders.get(claimed.command.order_id)
@@ -82,8 +85,8 @@ def decide(
         refusal = refuse_cancelling(order.payment, fulfilments, expired=order.expired)
         if refusal is not None:
             return Rejected(refusal)
-        numbers = sorted(order.lines) if claimed.command.lines is None else sorted(set(claimed.command.lines))
-        unknown = next((n for n in numbers if n not in order.lines), None)
+        numbers = sorted(order.price.lines) if claimed.command.lines is None else sorted(set(claimed.command.lines))
+        unknown = next((n for n in numbers if n not in order.price.lines), None)
         if unknown is not None:
             known = unknown in order.sellers
             return Rejected(
@@ -116,30 +119,33 @@ def _without_order(command: CancelOrder, placing: Placing | None, plan: Cancella
 def _cancel(
     claimed: Claimed[CancelOrder], order: OpenOrder, numbers: Sequence[int], plan: CancellationPlan
 ) -> BatchOutcome:
-    whole = len(numbers) == len(order.lines)
-    left = {n: amount for n, amount in order.lines.items() if n not in set(numbers)}
-    total = sum(left.values())
-    emptied = {order.sellers[n] for n in numbers} - {order.sellers[n] for n in left}
+    gone = set(numbers)
+    whole = gone == set(order.price.lines)
+    emptied = {order.sellers[n] for n in gone} - {order.sellers[n] for n in order.price.lines if n not in gone}
+    unshipped = {number for number, seller in enumerate(order.fulfilments) if seller in emptied}
+    price = without(order.price, gone, unshipped)
+    freed = freed_by(order.price, gone, unshipped)
     fulfilments = {**order.fulfilments, **dict.fromkeys(emptied, Fulfilment.CANCELLED)}
     status = order_status(order.payment, list(fulfilments.values()), expired=order.expired)
     event = Event(
         order.id,
         order.version + 1,
         "order.cancelled" if whole else "order.lines_cancelled",
-        _encode(LinesCancelled(tuple(numbers), total, claimed.command.reason)).decode(),
+        _encode(LinesCancelled(tuple(numbers), price.total_minor, claimed.command.reason)).decode(),
         claimed.principal,
         claimed.correlation,
     )
-    result = CancelledOrder(order.id, tuple(numbers), Money(total, order.currency), status)
+    result = CancelledOrder(order.id, tuple(numbers), Money(price.total_minor, order.currency), status)
 
     order.version += 1
     order.price_version += 1
-    order.lines = left
+    order.price = price
     order.fulfilments = fulfilments
     plan.versions[order.id] = order.version
     plan.cancelled.extend((order.id, n, claimed.id) for n in numbers)
-    plan.price_versions.append((order.id, order.price_version, list(left), list(left.values()), total))
+    plan.price_versions.append((order.id, order.price_version, price))
     plan.seller_orders.extend((order.id, seller) for seller in sorted(emptied))
     plan.reservations.update((ids.child(order.id, ids.Kind.RESERVATION, n), claimed.principal) for n in numbers)
+    plan.freed.extend((order.id, promotion) for promotion in freed)
     plan.events.append(event)
     return Succeeded(result)

@@ -5,20 +5,27 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
+from domain.accounts.address_model import PostalAddress
 from domain.accounts.model import Email
 from domain.catalog.model import OfferKey
 from domain.inventory.model import Movement, Reservation, StockKey
 from domain.journal.model import BatchOutcome, Command, Event, Lane
 from domain.money import Currency, Minor, Money
+from domain.orders.price import Price
+from domain.pricing.quote import FrozenTerms
+from domain.pricing.use_sql import Redemption
+from domain.pricing.uses import UseKey
 
 LINES_CEILING = 1_000
 QUANTITY_CEILING = 1_000_000
+CODES_CEILING = 50
 LINE_ROWS = 5
 """Rows a line writes, roughly: line, reservation, movement, and its share of seller order and stock."""
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_CEILING, description="units")]
+CodeText = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[0-9A-Za-z_-]+(?![\s\S])")]
 LineNo = Annotated[int, Meta(ge=0, le=LINES_CEILING)]
 
 
@@ -68,10 +75,18 @@ class OrderLine(Struct, frozen=True, forbid_unknown_fields=True):
     expected_unit_price: Money | None = None
 
 
+class CodesMode(StrEnum):
+    """What becomes of an order when a code it gives doesn't apply."""
+
+    STRICT = "strict"
+    BEST_EFFORT = "best_effort"
+
+
 class PlaceOrder(Command, frozen=True):
     """Place an order over one or more sellers: all lines or none. The order's id is the command's id.
 
-    ``email`` is where a guest is written to.
+    ``email`` is where a guest is written to. Where it goes is an address of the buyer's or one that is written out;
+    ``shipping_methods`` chooses how by seller, and the cheapest way is taken where it doesn't.
     """
 
     job: ClassVar[str] = "place_orders"
@@ -80,10 +95,15 @@ class PlaceOrder(Command, frozen=True):
     currency: Currency
     lines: Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=LINES_CEILING)]
     email: Email | None = None
+    codes: Annotated[tuple[CodeText, ...], Meta(max_length=CODES_CEILING)] = ()
+    promotions: CodesMode = CodesMode.STRICT
+    shipping_address_id: UUID | None = None
+    shipping_address: PostalAddress | None = None
+    shipping_methods: Annotated[dict[UUID, UUID], Meta(max_length=LINES_CEILING)] = field(default_factory=dict)
 
     def weight(self) -> int:
         """Rows it writes."""
-        return 5 + LINE_ROWS * len(self.lines)
+        return 5 + LINE_ROWS * len(self.lines) + 3 * len(self.codes)
 
 
 class CancelOrder(Command, frozen=True):
@@ -96,6 +116,24 @@ class CancelOrder(Command, frozen=True):
     order_id: UUID
     lines: Annotated[tuple[LineNo, ...], Meta(min_length=1, max_length=LINES_CEILING)] | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
+
+    def weight(self) -> int:
+        """Rows it writes, for an order of a few lines."""
+        return 20
+
+    def aggregate(self) -> UUID:
+        """The order."""
+        return self.order_id
+
+
+class ConfirmOrder(Command, frozen=True):
+    """Confirm an order that costs nothing: its reservations become sales."""
+
+    job: ClassVar[str] = "confirm_orders"
+    lane: ClassVar[Lane] = Lane.ORDERS
+    ordered: ClassVar[bool] = True
+
+    order_id: UUID
 
     def weight(self) -> int:
         """Rows it writes, for an order of a few lines."""
@@ -143,6 +181,9 @@ class OrderPlaced(Struct, frozen=True):
     buyer: UUID
     currency: str
     total_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
     expires_at: datetime
     lines: tuple[PlacedLine, ...]
 
@@ -153,6 +194,27 @@ class LinesCancelled(Struct, frozen=True):
     lines: tuple[int, ...]
     total_minor: int
     reason: str
+
+
+class OrderConfirmed(Struct, frozen=True):
+    """The event ``order.confirmed``; the total in minor units."""
+
+    total_minor: int
+
+
+class SnapshottedLine(Struct, frozen=True):
+    """What a line pays, as the event tells it; amounts in minor units."""
+
+    line_no: int
+    rule_id: UUID | None
+    base_minor: int
+    amount_minor: int
+
+
+class CommissionSnapshotted(Struct, frozen=True):
+    """The event ``order.commission_snapshotted``."""
+
+    lines: tuple[SnapshottedLine, ...]
 
 
 class OrderExpired(Struct, frozen=True):
@@ -174,10 +236,17 @@ class LineRow(Struct, frozen=True):
     quantity: int
     unit_price_minor: Minor
     total_minor: Minor
+    product_id: UUID
+    categories: tuple[UUID, ...]
+    weight_grams: int
+    terms: FrozenTerms
 
 
 class OrderRow(Struct, frozen=True):
-    """A decided order, ready to write with its seller orders, lines and first price version."""
+    """A decided order, ready to write with its seller orders, lines and first price version.
+
+    ``commission_version`` is that of the commission rules its lines were decided by.
+    """
 
     id: UUID
     number: int
@@ -188,7 +257,9 @@ class OrderRow(Struct, frozen=True):
     expires_at: datetime
     sellers: tuple[UUID, ...]
     lines: tuple[LineRow, ...]
-    total_minor: int
+    price: Price
+    ship_to: PostalAddress | None
+    commission_version: int
 
 
 class PlacementPlan(Struct, frozen=True):
@@ -206,3 +277,8 @@ class PlacementPlan(Struct, frozen=True):
     stock: dict[StockKey, tuple[int, int]]
     wanted: dict[OfferKey, int]
     short: set[OfferKey]
+    redemptions: list[Redemption]
+    uses: dict[UseKey, int]
+    limits: dict[UseKey, int]
+    used_rules: set[UUID]
+    """commission rules that lines pay by now"""

@@ -17,7 +17,9 @@ from domain.inventory.sql import movement_rows, reservation_rows
 from domain.journal.model import Status
 from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
-from domain.orders.model import Fulfilment, OrderRow, Payment, PlacementPlan
+from domain.orders.model import Fulfilment, LineRow, OrderRow, Payment, PlacementPlan
+from domain.orders.price_sql import PRICE_NAMES, price_from, price_rows
+from domain.pricing.use_sql import redemption_rows
 from domain.rejections import Rejection
 from domain.writing import Rows, write
 
@@ -29,6 +31,8 @@ ORDER_COLUMNS = (
     ("currency", "text"),
     ("placed_at", "timestamptz"),
     ("expires_at", "timestamptz"),
+    ("commission_version", "bigint"),
+    ("ship_to", "jsonb"),
 )
 SELLER_ORDER_COLUMNS = (("order_id", "uuid"), ("seller_id", "uuid"), ("seller_no", "smallint"))
 LINE_COLUMNS = (
@@ -43,13 +47,16 @@ LINE_COLUMNS = (
     ("quantity", "integer"),
     ("unit_price_minor", "bigint"),
     ("total_minor", "bigint"),
-)
-PRICE_COLUMNS = (
-    ("order_id", "uuid"),
-    ("version", "smallint"),
-    ("lines", "smallint[]"),
-    ("amounts_minor", "bigint[]"),
-    ("total_minor", "bigint"),
+    ("product_id", "uuid"),
+    ("categories", "uuid[]"),
+    ("weight_grams", "integer"),
+    ("commission_rule_id", "uuid"),
+    ("commission_rate_bp", "integer"),
+    ("commission_fixed_minor", "bigint"),
+    ("commission_minimum_minor", "bigint"),
+    ("commission_maximum_minor", "bigint"),
+    ("tax_rate_ppm", "integer"),
+    ("tax_inclusive", "boolean"),
 )
 CANCELLED_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("command_id", "uuid"))
 
@@ -60,12 +67,12 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
-LOAD_ORDERS = """
+LOAD_ORDERS = f"""
 SELECT o.id, o.buyer, o.currency, o.payment, o.expired_at IS NOT NULL AS expired, o.version, o.expires_at,
-       p.version AS price_version, p.lines, p.amounts_minor
+       p.version AS price_version, {PRICE_NAMES}
 FROM orders o
 CROSS JOIN LATERAL (
-    SELECT version, lines, amounts_minor FROM price_versions v
+    SELECT version, {PRICE_NAMES} FROM price_versions v
     WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
 ) p
 WHERE o.id = ANY ($1::uuid[])
@@ -105,6 +112,11 @@ FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, seller_id)
 WHERE s.order_id = t.order_id AND s.seller_id = t.seller_id
 """
 
+CONFIRM_ORDERS = """
+UPDATE orders o SET payment = 'paid', version = t.version
+FROM unnest($1::uuid[], $2::int[]) AS t (id, version) WHERE o.id = t.id
+"""
+
 # An order is expired only by what the row says under its lock: due, unpaid, and not over already.
 EXPIRE_ORDERS = """
 UPDATE orders o SET expired_at = $2, version = o.version + 1
@@ -125,6 +137,7 @@ def placed_rows(plan: PlacementPlan) -> list[Rows]:
         *order_rows(plan.orders),
         reservation_rows(plan.reservations),
         movement_rows(plan.movements),
+        redemption_rows(plan.redemptions),
         event_rows(plan.events),
     ]
 
@@ -132,46 +145,56 @@ def placed_rows(plan: PlacementPlan) -> list[Rows]:
 def order_rows(orders: Sequence[OrderRow]) -> list[Rows]:
     """Orders as rows to write, with their seller orders, lines and first price versions."""
     return [
-        Rows(
-            "orders",
-            ORDER_COLUMNS,
-            [(o.id, o.number, o.buyer, o.email, o.currency, o.placed_at, o.expires_at) for o in orders],
-        ),
+        Rows("orders", ORDER_COLUMNS, [_order_record(o) for o in orders]),
         Rows(
             "seller_orders",
             SELLER_ORDER_COLUMNS,
             [(o.id, seller, n) for o in orders for n, seller in enumerate(o.sellers)],
         ),
-        Rows(
-            "order_lines",
-            LINE_COLUMNS,
-            [
-                (
-                    o.id,
-                    line.line_no,
-                    line.seller_id,
-                    line.variant_id,
-                    line.sku,
-                    line.title,
-                    line.category,
-                    line.attributes,
-                    line.quantity,
-                    line.unit_price_minor,
-                    line.total_minor,
-                )
-                for o in orders
-                for line in o.lines
-            ],
-        ),
-        Rows(
-            "price_versions",
-            PRICE_COLUMNS,
-            [
-                (o.id, 1, [line.line_no for line in o.lines], [line.total_minor for line in o.lines], o.total_minor)
-                for o in orders
-            ],
-        ),
+        Rows("order_lines", LINE_COLUMNS, [_line_record(o.id, line) for o in orders for line in o.lines]),
+        price_rows((o.id, 1, o.price) for o in orders),
     ]
+
+
+def _order_record(order: OrderRow) -> tuple[object, ...]:
+    return (
+        order.id,
+        order.number,
+        order.buyer,
+        order.email,
+        order.currency,
+        order.placed_at,
+        order.expires_at,
+        order.commission_version,
+        None if order.ship_to is None else msgspec.json.encode(order.ship_to).decode(),
+    )
+
+
+def _line_record(order_id: UUID, line: LineRow) -> tuple[object, ...]:
+    commission, tax = line.terms.commission, line.terms.tax
+    return (
+        order_id,
+        line.line_no,
+        line.seller_id,
+        line.variant_id,
+        line.sku,
+        line.title,
+        line.category,
+        line.attributes,
+        line.quantity,
+        line.unit_price_minor,
+        line.total_minor,
+        line.product_id,
+        list(line.categories),
+        line.weight_grams,
+        commission.rule_id,
+        commission.terms.rate_bp,
+        commission.terms.fixed_minor,
+        commission.terms.minimum_minor,
+        commission.terms.maximum_minor,
+        None if tax is None else tax.rate_ppm,
+        None if tax is None else tax.inclusive,
+    )
 
 
 async def lock_orders(conn: Connection, ids: Sequence[UUID]) -> None:
@@ -193,7 +216,7 @@ async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
             expired=row["expired"],
             version=row["version"],
             price_version=row["price_version"],
-            lines=dict(zip(row["lines"], row["amounts_minor"], strict=True)),
+            price=price_from(row),
             sellers={},
             fulfilments={},
         )
@@ -233,13 +256,25 @@ async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
     await write(
         conn,
         Rows("cancelled_lines", CANCELLED_COLUMNS, plan.cancelled),
-        Rows("price_versions", PRICE_COLUMNS, plan.price_versions),
+        price_rows(plan.price_versions),
     )
-    await conn.execute(SET_VERSIONS, list(plan.versions), list(plan.versions.values()))
+    await set_versions(conn, plan.versions)
     if plan.seller_orders:
         await conn.execute(
             CANCEL_SELLER_ORDERS, [row[0] for row in plan.seller_orders], [row[1] for row in plan.seller_orders]
         )
+
+
+async def set_versions(conn: Connection, versions: Mapping[UUID, int]) -> None:
+    """Write the new versions of locked orders' streams."""
+    if versions:
+        await conn.execute(SET_VERSIONS, list(versions), list(versions.values()))
+
+
+async def confirm_orders(conn: Connection, versions: Mapping[UUID, int]) -> None:
+    """Mark locked orders as paid, each with its stream's new version."""
+    if versions:
+        await conn.execute(CONFIRM_ORDERS, list(versions), list(versions.values()))
 
 
 async def expire_orders(conn: Connection, ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:

@@ -1,6 +1,6 @@
 """The tables of orders, as Piccolo knows them."""
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -17,6 +17,8 @@ class Orders(Table):
     expires_at = Timestamptz(default=None)
     expired_at = Timestamptz(null=True, default=None)
     email = Text(null=True, default=None)
+    commission_version = BigInt(default=0)
+    ship_to = JSONB(null=True, default=None)
 
 
 class SellerOrders(Table):
@@ -42,10 +44,20 @@ class OrderLines(Table):
     quantity = Integer(default=None)
     unit_price_minor = BigInt(default=None)
     total_minor = BigInt(default=None)
+    product_id = UUID(null=True, default=None)
+    categories = Array(base_column=UUID(), default=[])
+    weight_grams = Integer(default=0)
+    commission_rule_id = UUID(null=True, default=None)
+    commission_rate_bp = Integer(default=0)
+    commission_fixed_minor = BigInt(default=0)
+    commission_minimum_minor = BigInt(default=0)
+    commission_maximum_minor = BigInt(null=True, default=None)
+    tax_rate_ppm = Integer(null=True, default=None)
+    tax_inclusive = Boolean(null=True, default=None)
 
 
 class PriceVersions(Table):
-    """What an order's lines come to, version by version, append-only; the last one counts."""
+    """What an order comes to, version by version, append-only; the last one counts. Arrays stand beside each other."""
 
     order_id = UUID(primary_key=True, default=None)
     version = SmallInt(default=None)
@@ -53,6 +65,18 @@ class PriceVersions(Table):
     amounts_minor = Array(base_column=BigInt(), default=None)
     total_minor = BigInt(default=None)
     created_at = Timestamptz()
+    seller_discounts_minor = Array(base_column=BigInt(), default=[])
+    platform_discounts_minor = Array(base_column=BigInt(), default=[])
+    taxes_minor = Array(base_column=BigInt(), default=[])
+    added_taxes_minor = Array(base_column=BigInt(), default=[])
+    sellers = Array(base_column=SmallInt(), default=[])
+    shipping_minor = Array(base_column=BigInt(), default=[])
+    shipping_seller_discounts_minor = Array(base_column=BigInt(), default=[])
+    shipping_platform_discounts_minor = Array(base_column=BigInt(), default=[])
+    shipping_taxes_minor = Array(base_column=BigInt(), default=[])
+    shipping_added_taxes_minor = Array(base_column=BigInt(), default=[])
+    shipping_terms = JSONB(null=True, default=None)
+    promotions = JSONB(null=True, default=None)
 
 
 class CancelledLines(Table):

@@ -25,6 +25,7 @@ class Promotions:
         self.lives = [live(promotion, bit) for bit, promotion in enumerate(stored)]
         self.by_id: dict[UUID, Live] = {each.promotion.id: each for each in self.lives}
         self.automatic = sum(1 << each.bit for each in self.lives if each.content.automatic)
+        self.limited = sum(1 << each.bit for each in self.lives if each.promotion.limited)
         self._index = Index([effective_scope(promotion) for promotion in stored])
 
     def matching(self, facts: Facts) -> int:

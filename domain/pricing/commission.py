@@ -64,9 +64,10 @@ class ConsideredRule(Struct, frozen=True):
 
 
 class CommissionRules:
-    """All rules of a marketplace, indexed."""
+    """All rules of a marketplace, indexed. ``noted`` are those that lines are known to pay by already."""
 
-    def __init__(self, rules: Sequence[CommissionRule] = ()) -> None:
+    def __init__(self, rules: Sequence[CommissionRule] = (), noted: frozenset[UUID] = frozenset()) -> None:
+        self.noted = noted
         self._rules = sorted(rules, key=_rank)
         self._ranks = [_rank(rule)[:4] for rule in self._rules]
         self._index = Index([rule.scope for rule in self._rules])

@@ -25,6 +25,13 @@ class CodeGiven(Struct, frozen=True):
     state: PromotionState | None
 
 
+class FoundCode(Struct, frozen=True):
+    """The promotion a code brings, and the state it is in."""
+
+    promotion_id: UUID
+    state: PromotionState
+
+
 class Usage(Struct):
     """How often promotions were used so far, and who has an order: what limits are held against.
 
@@ -34,6 +41,15 @@ class Usage(Struct):
     uses: dict[UUID, int]
     uses_by_user: dict[tuple[UUID, UUID], int]
     has_ordered: set[UUID]
+
+    def copy(self) -> "Usage":
+        """Count on from here without changing this."""
+        return Usage(dict(self.uses), dict(self.uses_by_user), set(self.has_ordered))
+
+    def draw(self, promotion_id: UUID, buyer: UUID) -> None:
+        """Count a use of a promotion with a limit."""
+        self.uses[promotion_id] = self.uses.get(promotion_id, 0) + 1
+        self.uses_by_user[promotion_id, buyer] = self.uses_by_user.get((promotion_id, buyer), 0) + 1
 
 
 class Buyer(Struct, frozen=True):

@@ -37,7 +37,14 @@ from domain.catalog.variant_sql import update_variants
 from domain.catalog.variants import Variant
 from domain.journal.model import SYSTEM
 from domain.money import Money
-from domain.orders.model import LinesCancelled, OrderExpired, OrderPlaced, PlacedLine
+from domain.orders.model import (
+    CommissionSnapshotted,
+    LinesCancelled,
+    OrderConfirmed,
+    OrderExpired,
+    OrderPlaced,
+    PlacedLine,
+)
 from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewSeller
@@ -76,6 +83,8 @@ def test_the_fields_of_an_orders_events_are_listed():
         "order.cancelled": LinesCancelled,
         "order.lines_cancelled": LinesCancelled,
         "order.expired": OrderExpired,
+        "order.confirmed": OrderConfirmed,
+        "order.commission_snapshotted": CommissionSnapshotted,
     }
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind

@@ -13,8 +13,11 @@ from domain.catalog.model import Offer, OfferKey
 from domain.journal.model import Claimed
 from domain.money import MINOR_MAX, Money
 from domain.orders import placement
+from domain.orders.basket import no_pricing
 from domain.orders.cancellation import OpenOrder
 from domain.orders.model import CancelOrder, Fulfilment, OrderLine, Payment, PlacementPlan, PlaceOrder
+from domain.orders.price import LineAmounts, Price, PromotionPart, ShippingAmounts, ShippingTerms
+from domain.pricing.promotion_model import Funding
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOLD = timedelta(minutes=15)
@@ -51,9 +54,10 @@ def claim(number: int, command: C, *, principal: UUID | None = None, attempts: i
 
 def decide(commands: Sequence[Place], offers: Offers) -> PlacementPlan:
     """Place with the house's usual hold and a small limit on quantities."""
-    return placement.decide(commands, offers, now=NOW, hold=HOLD, line_quantity_max=QUANTITY_MAX)
+    return placement.decide(commands, offers, no_pricing(), now=NOW, hold=HOLD, line_quantity_max=QUANTITY_MAX)
 
 
+_some_amounts = st.tuples(st.integers(0, 99), st.integers(0, 99))
 _PRICES = (0, 1, 650, 1450, 1999, 12_900, MINOR_MAX // 2, MINOR_MAX)
 _MOSTLY = (True,) * 9 + (False,)
 _raw_offers = st.lists(
@@ -85,6 +89,9 @@ def _offer(n: int, price: int, dollars: bool, sellable: bool, available: int) ->
         currency="USD" if dollars else "EUR",
         sellable=sellable,
         available=available,
+        product_id=make_id(3_000 + n // 2),
+        categories=(),
+        weight_grams=n,
     )
 
 
@@ -121,14 +128,39 @@ batches = st.tuples(_raw_offers, _raw_orders).map(_batch)
 
 
 @st.composite
+def _prices(draw: st.DrawFn, lines: list[int], by_number: list[UUID], sellers: dict[int, UUID]) -> Price:
+    """A price version: discounts, tax that is added or not, shipping of some sellers, and who took off what."""
+    amounts = {
+        n: LineAmounts(draw(st.integers(0, 9_999)), *draw(_some_amounts), 7, draw(st.sampled_from([0, 7])))
+        for n in lines
+    }
+    shipped = [n for n, seller in enumerate(by_number) if seller in {sellers[line] for line in lines}]
+    terms = ShippingTerms(make_id(7_000), "Post")
+    shipping = {n: ShippingAmounts(500, terms, 100, 50) for n in shipped if draw(st.booleans())}
+    parts = [
+        PromotionPart(make_id(8_000 + n), 1, "P", Funding.PLATFORM, lines=tuple((line, 1) for line in touched))
+        for n, touched in enumerate(draw(st.lists(st.sets(st.sampled_from(lines), min_size=1), max_size=3)))
+    ]
+    if shipping:
+        parts.append(PromotionPart(make_id(8_100), 1, "F", Funding.SELLER, shipping=tuple((n, 50) for n in shipping)))
+    return Price(amounts, shipping, parts)
+
+
+@st.composite
 def open_orders(draw: st.DrawFn, number: int, *, cancellable: bool = False) -> OpenOrder:
     """An order with up to five lines of up to three sellers, some lines cancelled before."""
     order = make_id(number)
     count = draw(st.integers(1, 5))
     sellers = {n: make_id(2_000 + draw(st.integers(0, 2))) for n in range(count)}
-    lines = {n: draw(st.integers(0, 9_999)) for n in range(count) if n == 0 or draw(st.integers(0, 4))}
+    price = draw(
+        _prices(
+            [n for n in range(count) if n == 0 or draw(st.integers(0, 4))],
+            list(dict.fromkeys(sellers.values())),
+            sellers,
+        )
+    )
     fulfilments = {
-        seller: Fulfilment.AWAITING if seller in {sellers[n] for n in lines} else Fulfilment.CANCELLED
+        seller: Fulfilment.AWAITING if seller in {sellers[n] for n in price.lines} else Fulfilment.CANCELLED
         for seller in sellers.values()
     }
     payment, expired = Payment.UNPAID, False
@@ -143,7 +175,7 @@ def open_orders(draw: st.DrawFn, number: int, *, cancellable: bool = False) -> O
         expired=expired,
         version=draw(st.integers(1, 5)),
         price_version=draw(st.integers(1, 5)),
-        lines=lines,
+        price=price,
         sellers=sellers,
         fulfilments=fulfilments,
     )

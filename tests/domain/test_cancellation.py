@@ -12,6 +12,7 @@ from domain.journal.model import Deferred, Faulted, Rejected, Status, Succeeded
 from domain.orders.cancellation import OpenOrder, Placing, decide
 from domain.orders.lifecycle import order_status
 from domain.orders.model import CancelOrder, Fulfilment, OrderStatus, Payment
+from domain.orders.price import LineAmounts, Price
 from domain.rejections import Code, Rejection
 from tests.domain.strategies import cancellations, claim, laws, make_id, open_orders
 
@@ -30,6 +31,7 @@ def _rows(plan):
         plan.versions,
         plan.reservations,
         plan.events,
+        plan.freed,
     )
 
 
@@ -52,7 +54,7 @@ def test_a_line_is_cancelled_once(case):
     plan, _ = _decide(commands, orders)
     gone = Counter((order, n) for order, n, _ in plan.cancelled)
     assert all(count == 1 for count in gone.values())
-    assert all(n in orders[order].lines for order, n in gone)
+    assert all(n in orders[order].price.lines for order, n in gone)
 
 
 @laws(100)
@@ -60,10 +62,36 @@ def test_a_line_is_cancelled_once(case):
 def test_other_lines_keep_their_amounts(case):
     commands, orders = case
     plan, _ = _decide(commands, orders)
-    for order, _, lines, amounts, total in plan.price_versions:
-        before = orders[order].lines
-        assert dict(zip(lines, amounts, strict=True)) == {n: before[n] for n in lines}
-        assert total == sum(amounts)
+    for order, _, price in plan.price_versions:
+        before = orders[order].price
+        assert price.lines == {n: before.lines[n] for n in price.lines}
+        assert price.shipping == {n: before.shipping[n] for n in price.shipping}
+        lines = sum(a.net_minor + a.added_tax_minor for a in price.lines.values())
+        assert price.total_minor == lines + sum(a.charged_minor for a in price.shipping.values())
+
+
+@laws(100)
+@given(cancellations())
+def test_shipping_is_charged_as_long_as_a_line_of_its_seller_is_left(case):
+    commands, orders = case
+    _, changed = _decide(commands, orders)
+    for order_id, order in orders.items():
+        numbers = {seller: n for n, seller in enumerate(order.fulfilments)}
+        left = {numbers[order.sellers[n]] for n in changed[order_id].price.lines}
+        if changed[order_id].price != order.price:
+            assert set(changed[order_id].price.shipping) == set(order.price.shipping) & left
+
+
+@laws(100)
+@given(cancellations())
+def test_the_use_of_a_promotion_comes_back_once_when_nothing_of_it_is_left(case):
+    commands, orders = case
+    plan, changed = _decide(commands, orders)
+    assert len(plan.freed) == len(set(plan.freed))
+    for order_id, order in orders.items():
+        had = {part.promotion_id for part in order.price.applied}
+        has = {part.promotion_id for part in changed[order_id].price.applied}
+        assert {promotion for o, promotion in plan.freed if o == order_id} == had - has
 
 
 @laws(100)
@@ -76,7 +104,7 @@ def test_price_versions_count_up_one_for_each_cancellation(case):
         first = order.price_version + 1
         assert [row[1] for row in versions] == list(range(first, first + len(versions)))
         if versions:
-            assert dict(zip(versions[-1][2], versions[-1][3], strict=True)) == changed[order_id].lines
+            assert versions[-1][2] == changed[order_id].price
 
 
 @laws(100)
@@ -102,8 +130,8 @@ def test_each_cancellation_is_one_event_of_its_order(case):
             if row[0] == event.stream
             and row[1] - orders[event.stream].price_version == event.version - orders[event.stream].version
         )
-        assert whole == (version[2] == [])
-        assert data["total_minor"] == version[4]
+        assert whole == (version[2].lines == {})
+        assert data["total_minor"] == version[2].total_minor
 
 
 @laws(100)
@@ -113,9 +141,9 @@ def test_cancelling_whole_empties_the_order(case):
     whole = [c for c in commands if c.command.lines is None]
     plan, changed = _decide(whole, orders)
     for order_id in {c.command.order_id for c in whole}:
-        assert changed[order_id].lines == {}
+        assert changed[order_id].price.lines == {}
         last = [row for row in plan.price_versions if row[0] == order_id][-1]
-        assert last[2:] == ([], [], 0)
+        assert (last[2].lines, last[2].shipping, last[2].promotions, last[2].total_minor) == ({}, {}, [], 0)
         status = order_status(changed[order_id].payment, list(changed[order_id].fulfilments.values()), expired=False)
         assert status is OrderStatus.CANCELLED
     results = [outcome.result for outcome in plan.outcomes if isinstance(outcome, Succeeded)]
@@ -130,8 +158,8 @@ def test_a_seller_order_is_cancelled_when_its_last_line_goes(case):
     plan, changed = _decide(commands, orders)
     assert len(plan.seller_orders) == len(set(plan.seller_orders))
     for order_id, order in orders.items():
-        had = {order.sellers[n] for n in order.lines}
-        has = {order.sellers[n] for n in changed[order_id].lines}
+        had = {order.sellers[n] for n in order.price.lines}
+        has = {order.sellers[n] for n in changed[order_id].price.lines}
         assert {seller for o, seller in plan.seller_orders if o == order_id} == had - has
         for seller in had - has:
             assert changed[order_id].fulfilments[seller] is Fulfilment.CANCELLED
@@ -181,7 +209,7 @@ def test_commands_of_different_orders_do_not_meet(case, data):
 def test_a_slow_model_agrees(case):
     """The model: an order is the set of lines that still count; a command takes some of them or is refused."""
     commands, orders = case
-    left = {order_id: set(order.lines) for order_id, order in orders.items()}
+    left = {order_id: set(order.price.lines) for order_id, order in orders.items()}
     plan, _ = _decide(commands, orders)
     for claimed, outcome in zip(commands, plan.outcomes, strict=True):
         order_id, asked = claimed.command.order_id, claimed.command.lines
@@ -192,7 +220,10 @@ def test_a_slow_model_agrees(case):
         elif wanted <= open_lines:
             assert set(outcome.result.cancelled_lines) == wanted
             left[order_id] = open_lines - wanted
-            remaining = sum(orders[order_id].lines[n] for n in left[order_id])
+            price = orders[order_id].price
+            remaining = sum(price.lines[n].charged_minor for n in left[order_id])
+            sellers = {list(orders[order_id].fulfilments).index(orders[order_id].sellers[n]) for n in left[order_id]}
+            remaining += sum(amounts.charged_minor for n, amounts in price.shipping.items() if n in sellers)
             assert outcome.result.total.amount == remaining
         else:
             first = min(wanted - open_lines)
@@ -303,7 +334,7 @@ def _simple(order):
         expired=False,
         version=1,
         price_version=1,
-        lines={0: 100, 1: 250},
+        price=Price({0: LineAmounts(100), 1: LineAmounts(250)}, {}, []),
         sellers={0: seller, 1: seller},
         fulfilments={seller: Fulfilment.AWAITING},
     )
@@ -324,4 +355,4 @@ def test_a_line_named_twice_is_cancelled_once():
     order = make_id(1)
     plan, _ = _decide([claim(100, CancelOrder(order, (1, 1)))], {order: _simple(order)})
     assert plan.outcomes[0].result.cancelled_lines == (1,)
-    assert plan.price_versions == [(order, 2, [0], [100], 100)]
+    assert plan.price_versions == [(order, 2, Price({0: LineAmounts(100)}, {}, []))]

@@ -144,8 +144,8 @@ def test_the_total_is_price_times_quantity_over_all_lines(batch):
     results = {o.result.order_id: o.result for o in plan.outcomes if isinstance(o, Succeeded)}
     for order in plan.orders:
         exact = sum((Decimal(line.unit_price_minor) * line.quantity for line in order.lines), Decimal(0))
-        assert order.total_minor == sum(line.total_minor for line in order.lines) == int(exact) <= MINOR_MAX
-        assert results[order.id].total.amount == order.total_minor
+        assert order.price.total_minor == sum(line.total_minor for line in order.lines) == int(exact) <= MINOR_MAX
+        assert results[order.id].total.amount == order.price.total_minor
         assert results[order.id].total.currency == order.currency
 
 
@@ -182,7 +182,7 @@ def test_the_event_tells_what_was_written(batch):
         assert (event.stream, event.version, event.type) == (order.id, 1, "order.placed")
         assert (event.actor, event.correlation) == (order.buyer, callers[order.id].correlation)
         assert data["number"] == ids.format_order_number(order.number)
-        assert data["total_minor"] == order.total_minor
+        assert data["total_minor"] == order.price.total_minor
         assert [line["total_minor"] for line in data["lines"]] == [line.total_minor for line in order.lines]
 
 
@@ -270,6 +270,9 @@ def _one_offer(**changes):
         currency="USD",
         sellable=True,
         available=5,
+        product_id=variant,
+        categories=(),
+        weight_grams=0,
     )
     offers = {(variant, seller): msgspec.structs.replace(offer, **changes)}
     return [claim(1, PlaceOrder("USD", (OrderLine(variant, seller, 2),)))], offers

@@ -84,6 +84,9 @@ def _decide_one(*lines, currency="USD", **changes):
         "currency": "USD",
         "sellable": True,
         "available": 5,
+        "product_id": VARIANT,
+        "categories": (),
+        "weight_grams": 0,
         **changes,
     }
     (outcome,) = decide([claim(1, PlaceOrder(currency, lines))], {(VARIANT, SELLER): Offer(**offer)}).outcomes
@@ -140,7 +143,7 @@ def test_out_of_stock_says_what_is_left():
 def test_the_last_unit_goes_to_one_buyer():
     lines = PlaceOrder("USD", (_line(1),))
     commands = [claim(n, lines) for n in range(3)]
-    offer = Offer(VARIANT, SELLER, "MUG-1", "Mug", None, "{}", 1450, "USD", True, 1)
+    offer = Offer(VARIANT, SELLER, "MUG-1", "Mug", None, "{}", 1450, "USD", True, 1, VARIANT, (), 0)
     plan = decide(commands, {(VARIANT, SELLER): offer})
     assert [isinstance(outcome, Rejected) for outcome in plan.outcomes] == [False, True, True]
     assert plan.short == {(VARIANT, SELLER)}

@@ -21,8 +21,10 @@ from domain.catalog.relist_sql import relist_sellers
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM, Command
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
-from domain.orders.model import CancelOrder, PlaceOrder
+from domain.orders.model import CancelOrder, ConfirmOrder, PlaceOrder
+from domain.pricing.snapshot import SnapshotCommissions
 from infra.clock import new_id
+from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
@@ -67,6 +69,32 @@ async def orders_to_cancel(rig: Rig) -> list[Command]:
         CancelOrder(unknown, lines=(7,)),
         CancelOrder(refused),
     ]
+
+
+async def _withdraw(rig: Rig, job: str) -> None:
+    """Take back the commands of a job that nothing has come of."""
+    gone = "WITH gone AS (DELETE FROM pending WHERE job = $1 RETURNING id)"
+    await rig.conn.execute(f"{gone} DELETE FROM commands WHERE id IN (SELECT id FROM gone)", job)
+
+
+async def orders_to_confirm(rig: Rig) -> list[Command]:
+    """Confirmations of orders that cost nothing, of one that costs something, of one that isn't there."""
+    free = await write_offers(rig.conn, offers=2, units=1_000, price=0)
+    ids = await submit(rig.conn, *[place(*free) for _ in range(2)])
+    await rig.drain(rig.runner(place_orders))
+    # What placing had follow is what is submitted here.
+    await _withdraw(rig, "confirm_orders")
+    (costly,) = await _placed(rig, 1)
+    return [*(ConfirmOrder(order) for order in ids), ConfirmOrder(costly), ConfirmOrder(new_id())]
+
+
+async def commissions_to_snapshot(rig: Rig) -> list[Command]:
+    """Snapshots of confirmed orders, of one that isn't, of one that isn't there."""
+    confirmations = await orders_to_confirm(rig)
+    await submit(rig.conn, *confirmations)
+    await rig.drain(rig.runner(confirm_orders))
+    await _withdraw(rig, "snapshot_commissions")
+    return [SnapshotCommissions(command.order_id) for command in confirmations if isinstance(command, ConfirmOrder)]
 
 
 async def reservations_to_expire(rig: Rig) -> list[Command]:
@@ -177,6 +205,8 @@ async def products_to_relist(rig: Rig) -> list[Command]:
 SAMPLES: dict[str, Builder] = {
     "place_orders": orders_to_place,
     "cancel_orders": orders_to_cancel,
+    "confirm_orders": orders_to_confirm,
+    "snapshot_commissions": commissions_to_snapshot,
     "expire_reservations": reservations_to_expire,
     "send_account_mail": mails_to_send,
     "relist_products": products_to_relist,

@@ -128,7 +128,8 @@ def test_lanes_show_what_waits_who_serves_and_what_failed(traded_once):
     placing = next(job for job in lanes["orders"]["jobs"] if job["job"] == "place_orders")
     assert (placing["depth"], placing["parked"]) == (1, 1)
     assert placing["oldest_seconds"] > 0
-    assert lanes["pricing"] == {"lane": "pricing", "paused": False, "paused_at": None, "workers": 0, "jobs": []}
+    idle = {"job": "snapshot_commissions", "depth": 0, "oldest_seconds": None, "parked": 0}
+    assert lanes["pricing"] == {"lane": "pricing", "paused": False, "paused_at": None, "workers": 0, "jobs": [idle]}
 
 
 def test_a_worker_of_a_lane_without_jobs_runs_and_is_counted(system: System, env):

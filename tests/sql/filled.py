@@ -12,7 +12,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import offer_rows, product_rows, taxonomy_rows
+from tests.sql import offer_rows, pricing_rows, product_rows, taxonomy_rows
 
 ROWS = 12_000
 
@@ -48,6 +48,7 @@ INSERT INTO order_lines (order_id, line_no, seller_id, variant_id, sku, title, a
     total_minor) SELECT id, 0, seller, variant, n, 'T', '{{}}', 1, 100, 100 FROM numbers;
 INSERT INTO price_versions (order_id, version, lines, amounts_minor, total_minor)
     SELECT id, 1, '{{0}}', '{{100}}', 100 FROM numbers;
+{pricing_rows.FILL}
 INSERT INTO cancelled_lines (order_id, line_no, command_id) SELECT id, 0, id FROM numbers;
 INSERT INTO reservations (id, variant_id, seller_id, quantity, owner, order_id, expires_at)
     SELECT id, variant, seller, 1, buyer, id, now() + make_interval(secs => n - 100) FROM numbers;
@@ -71,6 +72,7 @@ def statements(sample: Any) -> Arguments:
         **taxonomy_rows.statements(),
         **offer_rows.statements(sample),
         **product_rows.statements(sample),
+        **pricing_rows.statements(sample),
     }
 
 
@@ -156,6 +158,7 @@ def _of_orders(sample: Any) -> Arguments:
         (o, "CANCEL_PARKED"): (ids,),
         (o, "SET_VERSIONS"): (ids, [2] * count),
         (o, "CANCEL_SELLER_ORDERS"): (ids, sellers),
+        (o, "CONFIRM_ORDERS"): (ids, [2] * count),
         (o, "EXPIRE_ORDERS"): (ids, now),
         (o, "LOAD_OPEN_LINES"): (ids,),
         (v, "LOAD"): (ids,),

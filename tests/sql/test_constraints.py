@@ -235,6 +235,8 @@ async def test_foreign_keys_stay_inside_an_aggregate(conn: Any):
         ("order_lines", "seller_orders"),
         ("price_versions", "orders"),
         ("cancelled_lines", "order_lines"),
+        ("promotion_versions", "promotions"),
+        ("promotion_codes", "promotions"),
     }
 
 

@@ -41,6 +41,11 @@ MODULES = [
     "domain.catalog.product_sql",
     "domain.catalog.relist_sql",
     "domain.catalog.variant_sql",
+    "domain.orders.commission_sql",
+    "domain.orders.price_sql",
+    "domain.pricing.book_reads",
+    "domain.pricing.commission_sql",
+    "domain.pricing.use_sql",
 ]
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
 QUERIES: dict[tuple[str, str], str] = {

@@ -10,6 +10,7 @@ from domain.connection import Connection
 from domain.journal.model import Claimed
 from domain.limits import Limits
 from domain.orders import placement
+from domain.orders.basket import no_pricing
 from domain.orders.sql import insert_placed
 from domain.writing import Rows, write
 from infra.clock import new_id
@@ -25,7 +26,9 @@ async def _placed(conn: Connection, commands: list[Claimed[Any]]) -> dict[str, l
     offers = await load_offers(conn, placement.offers_of(commands))
     limits = Limits()
     now = commands[0].created_at
-    plan = placement.decide(commands, offers, now=now, hold=now - now, line_quantity_max=limits.line_quantity_max)
+    plan = placement.decide(
+        commands, offers, no_pricing(), now=now, hold=now - now, line_quantity_max=limits.line_quantity_max
+    )
     await conn.execute("BEGIN")
     await insert_placed(conn, plan)
     rows = {

@@ -17,6 +17,7 @@ from domain.inventory import sql as inventory
 from domain.inventory.model import StockKey
 from domain.journal.model import Claimed
 from domain.orders import placement
+from domain.orders.basket import no_pricing
 from domain.orders.model import PlaceOrder
 from domain.orders.sql import placed_rows
 from domain.writing import write
@@ -73,7 +74,7 @@ async def place_order(order_id: str, buyer: str, created_at: float, order: dict[
         await inventory.lock_stock(conn, [StockKey(*key) for key in keys])
         offers = await load_offers(conn, keys)
         plan = placement.decide(
-            [claimed], offers, now=datetime.now(UTC), hold=HOLD, line_quantity_max=LINE_QUANTITY_MAX
+            [claimed], offers, no_pricing(), now=datetime.now(UTC), hold=HOLD, line_quantity_max=LINE_QUANTITY_MAX
         )
         if not plan.orders:
             raise Refused(repr(plan.outcomes[0]))

@@ -1,0 +1,85 @@
+"""The decision to confirm orders that cost nothing: there is no payment to wait for.
+
+Invariant: pure; an order is confirmed once, and only while all it still holds costs nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain import ids
+from domain.journal.declare import decide_each
+from domain.journal.model import SYSTEM, BatchOutcome, Claimed, Event, Rejected, Succeeded
+from domain.orders.cancellation import OpenOrder
+from domain.orders.lifecycle import order_status
+from domain.orders.model import ConfirmOrder, OrderConfirmed, OrderStatus, Payment
+from domain.rejections import Code, Rejection
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ConfirmedOrder(Struct, frozen=True):
+    """The result of confirming."""
+
+    order_id: UUID
+    status: OrderStatus
+
+
+class ConfirmationPlan(Struct, frozen=True):
+    """What confirming comes to: streams' new versions by order, reservations that become sales, events."""
+
+    outcomes: list[BatchOutcome]
+    versions: dict[UUID, int]
+    reservations: list[UUID]
+    events: list[Event]
+
+
+def decide(commands: Sequence[Claimed[ConfirmOrder]], orders: Mapping[UUID, OpenOrder]) -> ConfirmationPlan:
+    """Decide confirmations of orders under lock."""
+    plan = ConfirmationPlan([], {}, [], [])
+
+    def confirm(claimed: Claimed[ConfirmOrder]) -> BatchOutcome:
+        order = orders.get(claimed.command.order_id)
+        refusal = _refuse(order)
+        if refusal is not None or order is None:
+            return Rejected(refusal or _not_there())
+        event = Event(
+            order.id,
+            order.version + 1,
+            "order.confirmed",
+            _encode(OrderConfirmed(order.price.total_minor)).decode(),
+            SYSTEM,
+            claimed.correlation,
+        )
+        order.version += 1
+        order.payment = Payment.PAID
+        plan.versions[order.id] = order.version
+        plan.reservations.extend(ids.child(order.id, ids.Kind.RESERVATION, n) for n in order.price.lines)
+        plan.events.append(event)
+        return Succeeded(ConfirmedOrder(order.id, _status(order)))
+
+    plan.outcomes.extend(decide_each(commands, confirm))
+    return plan
+
+
+def _refuse(order: OpenOrder | None) -> Rejection | None:
+    if order is None:
+        return _not_there()
+    status = _status(order)
+    if status is not OrderStatus.PENDING_PAYMENT or order.payment is not Payment.UNPAID:
+        return Rejection(
+            409, Code.ORDER_STATE, f"the order is {status.value}; only one that waits for payment is confirmed"
+        )
+    if order.price.total_minor:
+        return Rejection(409, Code.ORDER_STATE, "the order costs something: it is confirmed when it is paid")
+    return None
+
+
+def _not_there() -> Rejection:
+    return Rejection(404, Code.NOT_FOUND, "there is no such order")
+
+
+def _status(order: OpenOrder) -> OrderStatus:
+    return order_status(order.payment, list(order.fulfilments.values()), expired=order.expired)

@@ -1,0 +1,36 @@
+"""Confirm orders that cost nothing: lock them, decide, and turn their reservations into sales."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from domain.inventory.model import ReservationStatus
+from domain.inventory.sql import end_reservations, restock
+from domain.journal.declare import Batch, batch
+from domain.journal.model import SYSTEM, BatchOutcome
+from domain.journal.sql import insert_events
+from domain.orders import confirmation
+from domain.orders.model import ConfirmOrder
+from domain.orders.sql import confirm_orders as write_confirmed
+from domain.orders.sql import load_open_orders, lock_orders
+from domain.pricing.snapshot import SnapshotCommissions
+
+
+@batch(ConfirmOrder)
+async def confirm_orders(batch: Batch[ConfirmOrder]) -> Sequence[BatchOutcome]:
+    """Confirm a batch; outcomes in the order of the commands."""
+    conn = batch.conn
+    ids = sorted({claimed.command.order_id for claimed in batch.commands})
+    await lock_orders(conn, ids)
+    plan = confirmation.decide(batch.commands, await load_open_orders(conn, ids))
+    await write_confirmed(conn, plan.versions)
+    await insert_events(conn, plan.events)
+    confirmed = await end_reservations(
+        conn, sorted(plan.reservations), ReservationStatus.CONFIRMED, actor=SYSTEM, reason="order confirmed"
+    )
+    await restock(conn, confirmed)
+    correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
+    for order_id in plan.versions:
+        command = SnapshotCommissions(order_id)
+        batch.follow_up(command, msgspec.json.encode(command).decode(), correlations[order_id], SYSTEM)
+    return plan.outcomes

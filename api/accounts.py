@@ -1,4 +1,4 @@
-"""Accounts as admins see them: list, suspend, reactivate, give roles."""
+"""Accounts as admins see them: list, suspend, reactivate, give roles, put into a group of buyers."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,7 +23,7 @@ from domain.accounts import account_sql, administration, session_sql
 from domain.accounts.account_reads import AccountView, list_accounts, load_profile
 from domain.accounts.administration import Change
 from domain.accounts.email import email_key
-from domain.accounts.model import Account, AccountStatus, Role
+from domain.accounts.model import Account, AccountStatus, BuyerGroup, Role
 from domain.journal.model import Event
 from domain.journal.sql import insert_events
 from domain.rejections import Code, Rejection
@@ -42,6 +42,12 @@ class Roles(Struct, frozen=True, forbid_unknown_fields=True):
     """The roles an account has of its own: ADMIN, BUYER, both or none."""
 
     roles: Annotated[tuple[Role, ...], Meta(max_length=10)]
+
+
+class Group(Struct, frozen=True, forbid_unknown_fields=True):
+    """The group an account buys in; null for none."""
+
+    group: BuyerGroup | None
 
 
 class AccountPage(Page[AccountView], frozen=True):
@@ -126,6 +132,35 @@ async def set_roles(request: Request[Any, Any, Any], account_id: FromPath[UUID])
     return await _change(request, actor, account_id, decide, ("account.roles_changed", data))
 
 
+@once.put(
+    "/accounts/{account_id:uuid}/group",
+    operation_id="set_buyer_group",
+    summary="Put an account into a group of buyers",
+    opt=allow(Role.ADMIN) | request_body(Group, required=True),
+    responses={
+        200: ResponseSpec(AccountView, generate_examples=False),
+        **PROBLEMS(400, 401, 403, 404, 412, 413, 415, 503),
+    },
+)
+async def set_buyer_group(request: Request[Any, Any, Any], account_id: FromPath[UUID]) -> Response[bytes]:
+    """Have somebody buy by the price lists of a group, from the next order on; null takes them out of it."""
+    actor = (await authorise(request)).id
+    wish, seen = await body_of(request, Group), expected(request)
+    async with transaction(request) as conn:
+        await account_sql.lock_accounts(conn, [account_id])
+        view = await load_profile(conn, account_id)
+        if view is None:
+            raise _not_there()
+        seen.check(view.version)
+        if wish.group != view.group:
+            version = await conn.fetchval(account_sql.SET_GROUP, account_id, wish.group)
+            data = _json({"group": wish.group})
+            event = Event(account_id, version, "account.group_changed", data, actor, correlation_of(request))
+            await insert_events(conn, [event])
+            view = msgspec.structs.replace(view, group=wish.group, version=version)
+    return answer(view, version=view.version)
+
+
 async def _change(
     request: Request[Any, Any, Any],
     actor: UUID,
@@ -141,7 +176,7 @@ async def _change(
         account = (await account_sql.load_accounts(conn, [account_id])).get(account_id)
         view = await load_profile(conn, account_id)
         if account is None or view is None:
-            raise refuse(404, Code.NOT_FOUND, "there is no such account")
+            raise _not_there()
         version.check(account.version)
         change = decide(account, await conn.fetchval(account_sql.COUNT_ADMINS, account_id))
         if isinstance(change, Rejection):
@@ -168,12 +203,16 @@ async def _apply(conn: Any, account: Account, change: Change, event: Event) -> b
     return True
 
 
+def _not_there() -> ProblemError:
+    return refuse(404, Code.NOT_FOUND, "there is no such account")
+
+
 def _json(data: Mapping[str, object]) -> str:
     return msgspec.json.encode(data).decode()
 
 
 router = Router(
     path="/",
-    route_handlers=[list_all_accounts, suspend_account, reactivate_account, set_roles],
+    route_handlers=[list_all_accounts, suspend_account, reactivate_account, set_roles, set_buyer_group],
     tags=["accounts"],
 )

@@ -29,6 +29,7 @@ from api import (
     product_states,
     products,
     profile,
+    rate_cards,
     seller_review,
     sellers,
     sessions,
@@ -67,6 +68,7 @@ ROUTERS = (
     attributes.router,
     sellers.router,
     seller_review.router,
+    rate_cards.router,
     keys.router,
     operation.router,
 )

@@ -11,6 +11,7 @@ from domain.connection import Connection, Row
 
 PROFILE = """
 SELECT a.id, a.email, a.name, a.roles, a.status, a.verified_at, a.version, a.created_at,
+       a.buyer_group,
        m.seller_id, s.name AS seller_name, s.status AS seller_status, m.position
 FROM accounts a
 LEFT JOIN seller_members m ON m.account_id = a.id
@@ -48,7 +49,10 @@ class SellerOfAccount(Struct, frozen=True):
 
 
 class AccountView(Struct, frozen=True):
-    """An account as its owner and admins see it. ``roles`` has SELLER for a member of an approved seller."""
+    """An account as its owner and admins see it. ``roles`` has SELLER for a member of an approved seller.
+
+    ``group`` is that of the price lists it buys by; null for most.
+    """
 
     id: UUID
     email: str
@@ -57,6 +61,7 @@ class AccountView(Struct, frozen=True):
     status: AccountStatus
     verified: bool
     seller: SellerOfAccount | None
+    group: str | None
     version: int
     created_at: datetime
 
@@ -89,6 +94,7 @@ def _view(row: Row) -> AccountView:
         status=AccountStatus(row["status"]),
         verified=row["verified_at"] is not None,
         seller=seller,
+        group=row["buyer_group"],
         version=row["version"],
         created_at=row["created_at"],
     )

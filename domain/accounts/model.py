@@ -12,6 +12,9 @@ Email = Annotated[str, Meta(min_length=3, max_length=254, extra_json_schema={"fo
 """An e-mail address as it was written; ``domain.accounts.email`` says whether it is one."""
 Password = Annotated[str, Meta(min_length=1, max_length=PASSWORD_LENGTH_MAX)]
 Name = Annotated[str, Meta(max_length=200)]
+# Python's $ would let a final line break through.
+BuyerGroup = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9_-]*(?![\s\S])")]
+"""Buyers who have prices of their own."""
 
 
 class Role(StrEnum):
@@ -36,6 +39,8 @@ class Scope(StrEnum):
     CATALOG_WRITE = "catalog:write"
     SELLERS_READ = "sellers:read"
     SELLERS_WRITE = "sellers:write"
+    PRICING_READ = "pricing:read"
+    PRICING_WRITE = "pricing:write"
     OPERATION_READ = "operation:read"
     OPERATION_WRITE = "operation:write"
 

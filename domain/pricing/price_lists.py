@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from domain.accounts.model import BuyerGroup
 from domain.catalog.model import OfferKey
 from domain.money import Currency, Minor
 from domain.pricing.commission import Priority
@@ -18,8 +19,6 @@ from domain.pricing.promotion_model import Title
 
 LISTS_MAX = 200
 PRICES_MAX = 10_000
-
-BuyerGroup = Annotated[str, Meta(min_length=1, max_length=50, pattern="^[a-z0-9][a-z0-9_-]*$")]
 
 
 class ListedPrice(Struct, frozen=True, forbid_unknown_fields=True):

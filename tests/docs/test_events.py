@@ -45,6 +45,7 @@ from domain.orders.model import (
     OrderPlaced,
     PlacedLine,
 )
+from domain.pricing.rate_cards import RateCardReplaced
 from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewSeller
@@ -54,7 +55,7 @@ from tests.docs.source import PACKAGES, defined, python_files, section_of, table
 PAGE = Path("docs/events.md")
 
 
-NOUNS = "order|account|address|api_key|session|seller|product|variant|offer|category|attribute"
+NOUNS = "order|account|address|api_key|session|seller|product|variant|offer|rate_card|category|attribute"
 
 
 def documented() -> dict[str, set[str]]:
@@ -154,6 +155,7 @@ def test_the_fields_of_the_events_of_accounts_are_listed():
         "seller.changed": SellerChanged,
         "seller.member_added": MemberAdded,
         "seller.member_removed": MemberRemoved,
+        "rate_card.replaced": RateCardReplaced,
     }
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from domain.orders import commission_sql as order_commission
 from domain.orders import price_sql
-from domain.pricing import book_reads, commission_sql, use_sql
+from domain.pricing import book_reads, commission_sql, rate_sql, use_sql, version_sql
+from tests.sql.taxonomy_rows import nth
 
 # A promotion for each number, most of them over; each used by one order.
 FILL = """
@@ -27,6 +28,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     promotions, buyers, now = sample["variants"], sample["buyers"], datetime.now(UTC)
     ones = [1] * len(ids)
     u, b, c = use_sql.__name__, book_reads.__name__, commission_sql.__name__
+    r = rate_sql.__name__
     o, p = order_commission.__name__, price_sql.__name__
     return {
         (u, "LOAD_USES"): (promotions, buyers),
@@ -43,6 +45,11 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (b, "LOAD_RATE_CARDS"): (),
         (b, "LOAD_CODES"): (["CODE7", "CODE8"],),
         (c, "MARK_USED"): (promotions,),
+        (r, "LOAD_CARDS"): (promotions[0], ["shipping_zones", "shipping_rates"]),
+        (r, "WRITE_CARD"): ("tax_rates", promotions[0], 1, "[]", now),
+        (r, "LOAD_KNOWN_CATEGORIES"): ([nth(4, 77)],),
+        (r, "LOAD_KNOWN_OFFERS"): (sample["variants"], sample["sellers"]),
+        (version_sql.__name__, "RAISE_VERSION"): ("rates",),
         (o, "LOAD_FROZEN_LINES"): (ids,),
         (o, "LOAD_SNAPSHOT_KEYS"): (ids,),
         (o, "LOAD_RULES_AT"): ([1, 2],),

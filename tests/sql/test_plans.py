@@ -45,7 +45,9 @@ MODULES = [
     "domain.orders.price_sql",
     "domain.pricing.book_reads",
     "domain.pricing.commission_sql",
+    "domain.pricing.rate_sql",
     "domain.pricing.use_sql",
+    "domain.pricing.version_sql",
 ]
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
 QUERIES: dict[tuple[str, str], str] = {

@@ -66,7 +66,7 @@ class OrderStatus(StrEnum):
     EXPIRED = "expired"
 
 
-class OrderLine(Struct, frozen=True, forbid_unknown_fields=True):
+class OrderLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Units of one seller's offer of a variant; ``expected_unit_price`` is the price the client showed."""
 
     variant_id: UUID
@@ -82,7 +82,7 @@ class CodesMode(StrEnum):
     BEST_EFFORT = "best_effort"
 
 
-class PlaceOrder(Command, frozen=True):
+class PlaceOrder(Command, frozen=True, omit_defaults=True):
     """Place an order over one or more sellers: all lines or none. The order's id is the command's id.
 
     ``email`` is where a guest is written to. Where it goes is an address of the buyer's or one that is written out;

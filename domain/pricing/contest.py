@@ -122,7 +122,7 @@ def _enter(each: Live, code: str | None, buyer: Buyer, candidates: Candidates) -
 
 def _out(each: Live, code: str | None, reason: Reason) -> Out:
     content = each.content
-    return Out(each.promotion.id, each.promotion.version, content.title, content.funding, code, reason)
+    return Out(each.promotion.id, each.promotion.version, content.title, each.funding, code, reason)
 
 
 def _absence(given: CodeGiven) -> Reason:

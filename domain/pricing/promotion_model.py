@@ -158,6 +158,12 @@ def amounts_of(content: PromotionContent) -> list[Money]:
     return [amount for amount in amounts if amount is not None]
 
 
+def effective_funding(promotion: StoredPromotion) -> Funding:
+    """Who bears a promotion's discounts: of one that is for certain sellers, they do, whatever it says."""
+    content = promotion.content
+    return Funding.SELLER if promotion.seller_id is not None or content.scope.sellers else content.funding
+
+
 def effective_scope(promotion: StoredPromotion) -> Scope:
     """The lines a promotion is for: what it says, and of a seller's own nobody else's."""
     scope, seller = promotion.content.scope, promotion.seller_id

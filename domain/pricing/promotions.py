@@ -21,12 +21,14 @@ from domain.pricing.promotion_model import (
     Benefit,
     BuyXGetY,
     FreeShipping,
+    Funding,
     Level,
     PercentOff,
     PromotionContent,
     Stacking,
     StoredPromotion,
     currency_of,
+    effective_funding,
 )
 from domain.pricing.scope import Facts, covers
 
@@ -75,6 +77,7 @@ class Live(Struct, frozen=True):
     """None for one that is stackable or exclusive."""
     exclusive: bool
     currency: str | None
+    funding: Funding
 
     @property
     def content(self) -> PromotionContent:
@@ -93,6 +96,7 @@ def live(promotion: StoredPromotion, bit: int) -> Live:
         group=content.group if content.stacking is Stacking.GROUP else None,
         exclusive=content.stacking is Stacking.EXCLUSIVE,
         currency=currency_of(content),
+        funding=effective_funding(promotion),
     )
 
 

@@ -167,7 +167,7 @@ def _lines(
 ) -> tuple[PricedLine, ...]:
     by_seller, by_platform = [0] * len(gross), [0] * len(gross)
     for applied in result.applied:
-        borne = by_seller if applied.live.content.funding is Funding.SELLER else by_platform
+        borne = by_seller if applied.live.funding is Funding.SELLER else by_platform
         for n, amount in enumerate(applied.lines):
             borne[n] += amount
     priced: list[PricedLine] = []
@@ -193,7 +193,7 @@ def _shipping(
         borne = {Funding.SELLER: 0, Funding.PLATFORM: 0}
         for applied in result.applied:
             if applied.shipping:
-                borne[applied.live.content.funding] += applied.shipping[n]
+                borne[applied.live.funding] += applied.shipping[n]
         tax = tax_on(result.shipping_minor[n], frozen.tax)
         priced.append(PricedShipping(seller, frozen, borne[Funding.SELLER], borne[Funding.PLATFORM], tax))
     return tuple(priced)
@@ -212,7 +212,7 @@ def _explain(candidates: Candidates, result: Combination, sellers: Sequence[UUID
             version=promotion.version,
             title=each.content.title,
             code=candidates.brought.get(promotion.id),
-            funding=each.content.funding,
+            funding=each.funding,
             reason=result.reasons[promotion.id] if taken is None else None,
         )
         explained.append(told if taken is None else _with_amounts(told, taken, sellers))

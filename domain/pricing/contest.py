@@ -95,7 +95,7 @@ def candidates_of(buyer: Buyer, codes: Sequence[CodeGiven], masks: Sequence[int]
         _enter(promotions.lives[bit], None, buyer, candidates)
     entered = {each.promotion.id for each in candidates.lives}
     seen: set[str] = set()
-    for given in sorted(codes, key=lambda code: code.key):
+    for given in sorted(codes, key=lambda code: (code.key, code.text)):
         if given.key in seen:
             continue
         seen.add(given.key)

@@ -10,7 +10,6 @@ from domain.pricing.contest import CodeGiven, Usage, no_usage
 from domain.pricing.price_lists import PriceLists
 from domain.pricing.promotion_model import (
     AmountOff,
-    Benefit,
     BuyXGetY,
     Level,
     PercentOff,

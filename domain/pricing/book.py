@@ -12,7 +12,7 @@ from msgspec import Struct
 from domain.pricing.commission import CommissionRules
 from domain.pricing.price_lists import PriceLists
 from domain.pricing.promotion_model import StoredPromotion, effective_scope
-from domain.pricing.promotions import Live, live
+from domain.pricing.promotions import Live, live, rank_of
 from domain.pricing.scope import Facts, Index
 from domain.pricing.shipping import ShippingRates
 from domain.pricing.tax import TaxRates
@@ -22,6 +22,8 @@ class Promotions:
     """All active promotions, indexed by the lines they are for."""
 
     def __init__(self, stored: Sequence[StoredPromotion] = ()) -> None:
+        # Ranked, so that what is decided, and what is said of it, doesn't depend on the order they were read in.
+        stored = sorted(stored, key=rank_of)
         self.lives = [live(promotion, bit) for bit, promotion in enumerate(stored)]
         self.by_id: dict[UUID, Live] = {each.promotion.id: each for each in self.lives}
         self.automatic = sum(1 << each.bit for each in self.lives if each.content.automatic)

@@ -92,12 +92,17 @@ def live(promotion: StoredPromotion, bit: int) -> Live:
         promotion=promotion,
         bit=bit,
         phase=phase_of(content.benefit),
-        rank=(-content.priority, promotion.created_at, promotion.id),
+        rank=rank_of(promotion),
         group=content.group if content.stacking is Stacking.GROUP else None,
         exclusive=content.stacking is Stacking.EXCLUSIVE,
         currency=currency_of(content),
         funding=effective_funding(promotion),
     )
+
+
+def rank_of(promotion: StoredPromotion) -> tuple[int, datetime, UUID]:
+    """Its place among those of its phase: by priority, then age, then id."""
+    return -promotion.content.priority, promotion.created_at, promotion.id
 
 
 def phase_of(benefit: Benefit) -> Phase:

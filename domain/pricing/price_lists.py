@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from domain.accounts.model import BuyerGroup
 from domain.catalog.model import OfferKey
+from domain.catalog.offers import Moment
 from domain.money import Currency, Minor
 from domain.pricing.commission import Priority
 from domain.pricing.promotion_model import Title
@@ -38,8 +39,8 @@ class PriceList(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     prices: Annotated[tuple[ListedPrice, ...], Meta(max_length=PRICES_MAX)]
     group: BuyerGroup | None = None
     priority: Priority = 0
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
 
 
 class PriceLists:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, structs
 
+from domain.catalog.offers import Moment
 from domain.money import BASIS_POINTS, Money
 from domain.pricing.commission import Priority
 from domain.pricing.scope import Ids, Scope
@@ -21,7 +22,8 @@ QUANTITY_MAX = 1_000_000
 USES_MAX = 1_000_000_000
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=LINE_PATTERN)]
-GroupName = Annotated[str, Meta(min_length=1, max_length=50, pattern="^[a-z0-9][a-z0-9_-]*$")]
+# Python's $ would let a final line break through.
+GroupName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9_-]*(?![\s\S])")]
 OffBp = Annotated[int, Meta(ge=1, le=BASIS_POINTS, description="basis points taken off: 2500 is a quarter")]
 Units = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 Uses = Annotated[int, Meta(ge=1, le=USES_MAX)]
@@ -112,8 +114,8 @@ class PromotionContent(Struct, frozen=True, forbid_unknown_fields=True, omit_def
     minimum_subtotal: Money | None = None
     minimum_quantity: Units | None = None
     first_order: bool = False
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     automatic: bool = False
     priority: Priority = 0
     stacking: Stacking = Stacking.GROUP

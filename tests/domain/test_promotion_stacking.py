@@ -28,9 +28,9 @@ GROUP, EXCLUSIVE = Stacking.GROUP, Stacking.EXCLUSIVE
 OUTDONE = Reason.OUTDONE
 
 
-def outcome(*promotions, lines=(line(1_000),), **said):
+def outcome(*promotions, lines=(), **said):
     """What the order comes to, and why promotions didn't apply."""
-    version = priced(book(*promotions, **said), order(*lines, destination=BERLIN))
+    version = priced(book(*promotions, **said), order(*(lines or (line(1_000),)), destination=BERLIN))
     return version.total_minor, reasons(version)
 
 
@@ -188,13 +188,7 @@ def test_who_lost_to_an_exclusive_is_told_with_its_own_reason_where_it_had_one()
 
 
 def test_what_each_took_off_is_reckoned_on_what_the_one_before_left():
-    version = priced(
-        book(
-            promotion(percent(5_000), 1, priority=1),
-            promotion(percent(5_000), 2),
-            promotion(percent_of_order(5_000), 3),
-        ),
-        order(line(1_001)),
-    )
+    halves = promotion(percent(5_000), 1, priority=1), promotion(percent(5_000), 2)
+    version = priced(book(*halves, promotion(percent_of_order(5_000), 3)), order(line(1_001)))
     assert [told(version, n).amount_minor for n in (1, 2, 3)] == [501, 250, 125]
     assert version.total_minor == 125

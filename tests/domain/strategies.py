@@ -1,5 +1,6 @@
 """Generated catalogs, orders and cancellations: small worlds, so that commands meet often."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -30,9 +31,13 @@ Place = Claimed[PlaceOrder]
 Cancel = Claimed[CancelOrder]
 
 
+LAWS_TIMES = int(os.environ.get("LAWS_TIMES", "1"))
+"""So many times as many cases of each law: ``LAWS_TIMES=100 python -m pytest --timeout 0 tests/domain``."""
+
+
 def laws(examples: int = 300) -> Any:
     """How hard a law is tried. No deadline: the machine is shared."""
-    return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    return settings(max_examples=examples * LAWS_TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def make_id(number: int) -> UUID:

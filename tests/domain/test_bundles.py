@@ -1,8 +1,5 @@
 """Buy X, get Y: by example, and against every way there is to make the sets."""
 
-from fractions import Fraction
-from itertools import product as every
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +21,7 @@ from tests.domain.pricing_builders import (
     promotion,
     reasons,
 )
+from tests.domain.promotion_oracle import brute_force
 from tests.domain.strategies import laws
 
 
@@ -98,34 +96,6 @@ def test_too_few_units_for_a_set_are_nothing_to_discount():
 )
 def test_a_million_units_are_no_slower_than_one(buy, get, times, expected):
     assert sets_of([Stock(1_000_000, 10**9, buys=True, gets=True)], buy, get, times) == expected
-
-
-def _ways(lines):
-    """Every way to say of each line how many of its units qualify and how many are discounted."""
-    of_each = []
-    for each in lines:
-        qualify = range(each.units + 1) if each.buys else [0]
-        discounted = range(each.units + 1) if each.gets else [0]
-        of_each.append([(q, d) for q in qualify for d in discounted if q + d <= each.units])
-    return every(*of_each)
-
-
-def brute_force(lines, buy_quantity, get_quantity, times_max):
-    """The most sets; of the ways to make them the one that discounts the cheapest units, ties to the first lines."""
-    best_sets, best_key, best = 0, None, [0] * len(lines)
-    for way in _ways(lines):
-        sets, rest = divmod(sum(d for _, d in way), get_quantity)
-        whole = rest == 0 and sum(q for q, _ in way) == sets * buy_quantity
-        if not whole or sets < best_sets or (times_max is not None and sets > times_max):
-            continue
-        cheapest = []
-        for n, (_, discounted) in enumerate(way):
-            cheapest += [(Fraction(lines[n].worth_minor, lines[n].units), n)] * discounted
-        cheapest.sort()
-        key = sum(worth for worth, _ in cheapest), cheapest
-        if sets > best_sets or best_key is None or key < best_key:
-            best_sets, best_key, best = sets, key, [d for _, d in way]
-    return best_sets, best
 
 
 _stocks = st.lists(

@@ -56,8 +56,8 @@ PATHS: dict[int, tuple[int, ...]] = {0: (1,), 1: (1, 2), 2: (3,), 3: ()}
 SHOES, SOCKS = Scope(categories=(category(1),)), Scope(products=(product(1), product(2)))
 
 _PERCENTS = (1_000, 1, 333, 2_500, 5_000, 10_000)
-_CAPS = (None, None, 0, 1, 333)
-_AMOUNTS = (100, 0, 1, 7, 499, 5_000)
+_CAPS = (None, None, None, 333, 1, 0)
+_AMOUNTS = (100, 7, 499, 5_000, 250, 1, 0)
 _SETS = ((1, 1), (2, 1), (1, 2))
 _PAIRS = ((Scope(), Scope()), (SHOES, SOCKS), (SOCKS, SOCKS), (SHOES, Scope()))
 
@@ -70,7 +70,7 @@ _benefits = st.one_of(
 )
 _scopes = st.sampled_from(
     [
-        *[Scope()] * 5,
+        *[Scope()] * 9,
         SHOES,
         SOCKS,
         Scope(sellers=(seller(0),)),
@@ -80,7 +80,7 @@ _scopes = st.sampled_from(
     ]
 )
 _CONDITIONS: list[dict[str, Any]] = [
-    *[{}] * 6,
+    *[{}] * 8,
     {"minimum_subtotal": 100},
     {"minimum_subtotal": 1_990},
     {"minimum_quantity": 3},
@@ -118,7 +118,7 @@ def promotions(*, exclusive: bool = True) -> st.SearchStrategy[Any]:
 
 def raw_lines(most: int, units_max: int) -> st.SearchStrategy[Any]:
     """Price, units, product, seller and grams of each line."""
-    prices = (100, 0, 1, 99, 650, 1_999, 12_900)
+    prices = (100, 99, 650, 1_999, 2_450, 12_900, 10**13, 1, 0)
     fields = list(every(prices, range(1, units_max + 1), range(4), range(3), (0, 300)))
     return st.lists(st.sampled_from(fields), min_size=1, max_size=most)
 
@@ -242,7 +242,7 @@ def raw_worlds(
     around = list(every(TAXES, shipping, destinations, [(0, False), (0, True), (2, False), (3, True)]))
     return st.tuples(
         raw_lines(most, units_max),
-        st.lists(promotions(exclusive=exclusive), max_size=promotions_max),
+        st.lists(promotions(exclusive=exclusive), min_size=1, max_size=promotions_max),
         _rules,
         st.sampled_from(around),
     )

@@ -82,7 +82,7 @@ _scopes = st.sampled_from(
 _CONDITIONS: list[dict[str, Any]] = [
     *[{}] * 8,
     {"minimum_subtotal": 100},
-    {"minimum_subtotal": 1_990},
+    *[{"minimum_subtotal": 1_990}] * 3,
     {"minimum_quantity": 3},
     {"first_order": True},
     {"users": (BUYER,)},

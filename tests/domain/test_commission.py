@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from fractions import Fraction
+from itertools import product as every
 
 import pytest
 from hypothesis import given
@@ -227,27 +228,30 @@ def test_refunds_in_any_split_and_order_take_back_exactly_all(amount, share_bp, 
     assert reversed_so_far == commission
 
 
-_some = st.sets(st.integers(0, 3), max_size=2)
-_scopes = st.builds(
-    lambda products, sellers, categories: Scope(
-        products=tuple(map(product, sorted(products))),
-        sellers=tuple(map(seller, sorted(sellers))),
-        categories=tuple(map(category, sorted(categories))),
-    ),
-    _some,
-    _some,
-    _some,
+_FEW = [(), (0,), (1,), (0, 1)]
+_SCOPES = [
+    Scope(
+        products=tuple(map(product, products)),
+        sellers=tuple(map(seller, sellers)),
+        categories=tuple(map(category, categories)),
+    )
+    for products, sellers, categories in every(_FEW, _FEW, [*_FEW, (2,), (3,), (1, 3)])
+]
+_scopes = st.sampled_from(_SCOPES)
+_WINDOWS = [(None, None)] * 3 + [(NOW, None), (None, NOW), (NOW + MOMENT, None), (NOW - MOMENT, NOW + MOMENT)]
+_settings = st.tuples(_scopes, st.sampled_from(list(every((0, 1, -1), _WINDOWS, [None, None, None, "USD", "JPY"]))))
+_lines = st.sampled_from(
+    [
+        facts(n, of=of, path=path)
+        for n, of, path in every(range(2), range(2), [(), (0,), (1, 0), (0, 1, 2, 3), (3, 1, 2)])
+    ]
 )
-_moments = st.sampled_from([None, None, None, NOW - MOMENT, NOW, NOW + MOMENT])
-_settings = st.tuples(_scopes, st.integers(-1, 1), _moments, _moments, st.sampled_from([None, None, "USD", "JPY"]))
-_paths = st.permutations(range(4)).flatmap(lambda path: st.integers(0, 4).map(lambda depth: tuple(path[:depth])))
-_lines = st.builds(lambda n, of, path: facts(n, of=of, path=path), st.integers(0, 3), st.integers(0, 3), _paths)
 
 
 def _rules(settings):
     return [
         rule(n, scope=scope, priority=priority, valid_from=start, valid_until=end, currency=currency, active=n != 4)
-        for n, (scope, priority, start, end, currency) in enumerate(settings)
+        for n, (scope, (priority, (start, end), currency)) in enumerate(settings)
     ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from domain.money import Money
+from domain.money import MINOR_MAX, Money
 from domain.pricing.commission import CommissionTerms, commission_on
 from domain.pricing.promotion_model import FreeShipping, Funding, PercentOff, Stacking
 from domain.pricing.promotions import Reason, phase_of
@@ -118,7 +118,7 @@ _INELIGIBLE = [
     {"uses_per_user_max": 1},
     {"first_order": True},
     {"minimum_quantity": 1_000},
-    {"minimum_subtotal": Money(10**9, "USD")},
+    {"minimum_subtotal": Money(MINOR_MAX, "USD")},
     {"minimum_subtotal": Money(1, OTHER)},
     {"scope": Scope(products=(product(99),))},
 ]

@@ -21,6 +21,8 @@ from api import (
     attributes,
     auth,
     categories,
+    commission,
+    commission_rules,
     jobs,
     keys,
     offers,
@@ -69,6 +71,8 @@ ROUTERS = (
     sellers.router,
     seller_review.router,
     rate_cards.router,
+    commission_rules.router,
+    commission.router,
     keys.router,
     operation.router,
 )

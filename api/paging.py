@@ -55,7 +55,7 @@ class Page(Struct, Generic[V], frozen=True):
 
 async def paged(
     request: Request[Any, Any, Any],
-    page: type[Page[V]],
+    page: Callable[[list[V], str | None], Page[V]],
     limit: int | None,
     cursor: str | None,
     *,

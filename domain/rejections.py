@@ -45,6 +45,7 @@ class Code(StrEnum):
     NOT_SHIPPABLE = "not_shippable"
     UNKNOWN_SHIPPING_METHOD = "unknown_shipping_method"
     UNKNOWN_ADDRESS = "unknown_address"
+    RULE_IN_USE = "rule_in_use"
     ORDER_NOT_PLACED = "order_not_placed"
     ORDER_STATE = "order_state"
     UNKNOWN_LINE = "unknown_line"
@@ -76,6 +77,7 @@ _TITLES = {
     Code.DUPLICATE_SLUG: "The slug is taken",
     Code.DUPLICATE_CODE: "The code is taken",
     Code.DUPLICATE_SKU: "The SKU is taken",
+    Code.RULE_IN_USE: "Orders pay by this rule: it is ended, not changed",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.SELLER_STATE: "The seller's state doesn't allow this",

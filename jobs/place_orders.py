@@ -24,9 +24,10 @@ from domain.orders.price_sql import load_have_ordered
 from domain.orders.sql import insert_placed
 from domain.pricing.book import Book, empty_book
 from domain.pricing.book_reads import load_book, load_codes, load_priced_offers
-from domain.pricing.commission_sql import mark_used
+from domain.pricing.commission_sql import PART, mark_used
 from domain.pricing.use_sql import apply_uses, load_uses, lock_uses
 from domain.pricing.uses import UseKey, usage_of
+from domain.pricing.version_sql import hold_version
 
 
 @batch(PlaceOrder)
@@ -51,7 +52,8 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     if not batch.lock_first and await _must_lock_first(batch, plan, offers, pricing):
         raise LockFirst
     await insert_placed(conn, plan)
-    await mark_used(conn, book.commission, plan.used_rules)
+    if not await mark_used(conn, book.commission, book.versions.commission, plan.used_rules):
+        raise LockFirst
     await lock_uses(conn, plan.limits)
     if not await apply_uses(conn, plan.uses):
         raise LockFirst
@@ -106,7 +108,11 @@ async def _must_lock_first(
 
 
 async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counters: dict[UseKey, int]) -> None:
-    """Lock all uses and stock the batch may need, after taking back what is due of offers that may be short."""
+    """Lock all uses and stock the batch may need, after taking back what is due of offers that may be short.
+
+    Commission rules, which a line may be the first to pay by, are kept as they are.
+    """
+    await hold_version(batch.conn, PART)
     wanted: dict[OfferKey, int] = {}
     for claimed in batch.commands:
         for line in claimed.command.lines:

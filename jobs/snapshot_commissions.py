@@ -29,7 +29,7 @@ async def snapshot_commissions(batch: Batch[SnapshotCommissions]) -> Sequence[Ba
     lines: dict[UUID, list[FrozenLine]] = {order: [] for order in orders}
     for line in await load_frozen_lines(conn, list(orders)):
         lines[line.order_id].append(line)
-    rules = await load_rules_at(conn, sorted({line.version for found in lines.values() for line in found}))
+    rules = await load_rules_at(conn, (line for found in lines.values() for line in found))
     plan = snapshots.decide(batch.commands, orders, lines, rules, done)
     await insert_snapshots(conn, plan.snapshots)
     await set_versions(conn, plan.versions)

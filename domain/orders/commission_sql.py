@@ -3,7 +3,7 @@
 Invariant: a line has one snapshot, by its key: written twice, the second is refused by the database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.connection import Connection
-from domain.pricing.commission import CommissionRules, CommissionTerms
+from domain.pricing.commission import ENDED_KEPT, CommissionRules, CommissionTerms, ConsideredRule
 from domain.pricing.commission_model import CommissionContent
 from domain.pricing.scope import Facts
 from domain.pricing.snapshot import Snapshot
@@ -28,10 +28,16 @@ WHERE l.order_id = ANY ($1::uuid[]) ORDER BY l.order_id, l.line_no
 
 LOAD_SNAPSHOT_KEYS = "SELECT DISTINCT order_id FROM commission_snapshots WHERE order_id = ANY ($1::uuid[])"
 
+LOAD_SNAPSHOTS = """
+SELECT order_id, line_no, seller_id, rule_id, base_minor, amount_minor, currency, considered::text AS considered
+FROM commission_snapshots WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id, line_no
+"""
+
 LOAD_RULES_AT = """
 SELECT t.version, r.id, r.content::text AS content
-FROM unnest($1::bigint[]) AS t (version)
+FROM unnest($1::bigint[], $2::timestamptz[]) AS t (version, first)
 JOIN commission_rules r ON r.from_version <= t.version AND (r.to_version IS NULL OR r.to_version > t.version)
+WHERE coalesce((r.content ->> 'valid_until')::timestamptz, 'infinity') > t.first - $3::interval
 """
 
 SNAPSHOT_COLUMNS = (
@@ -45,6 +51,7 @@ SNAPSHOT_COLUMNS = (
     ("considered", "jsonb"),
 )
 
+_considered = msgspec.json.Decoder(tuple[ConsideredRule, ...])
 _rules = msgspec.json.Decoder(CommissionContent)
 
 
@@ -94,10 +101,19 @@ async def load_snapshotted(conn: Connection, orders: Sequence[UUID]) -> set[UUID
     return {row["order_id"] for row in await conn.fetch(LOAD_SNAPSHOT_KEYS, orders)}
 
 
-async def load_rules_at(conn: Connection, versions: Sequence[int]) -> Mapping[int, CommissionRules]:
-    """The commission rules as they were at some versions."""
-    found: dict[int, list[Any]] = {version: [] for version in versions}
-    for row in await conn.fetch(LOAD_RULES_AT, list(versions)):
+async def load_snapshots(conn: Connection, orders: Sequence[UUID]) -> list[Snapshot]:
+    """Read the snapshots of orders, by order and line."""
+    rows = await conn.fetch(LOAD_SNAPSHOTS, orders)
+    return [Snapshot(**{**dict(row), "considered": _considered.decode(row["considered"])}) for row in rows]
+
+
+async def load_rules_at(conn: Connection, lines: Iterable[FrozenLine]) -> Mapping[int, CommissionRules]:
+    """The commission rules as they were when lines were placed, by version."""
+    first: dict[int, datetime] = {}
+    for line in lines:
+        first[line.version] = min(line.placed_at, first.get(line.version, line.placed_at))
+    found: dict[int, list[Any]] = {version: [] for version in first}
+    for row in await conn.fetch(LOAD_RULES_AT, list(first), list(first.values()), ENDED_KEPT):
         found[row["version"]].append(_rules.decode(row["content"]).rule(row["id"]))
     return {version: CommissionRules(rules) for version, rules in found.items()}
 

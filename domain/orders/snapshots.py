@@ -61,7 +61,9 @@ def decide(
                 Rejection(409, Code.ORDER_STATE, f"the order is {status.value}; commission is for confirmed ones")
             )
         made = [
-            _snapshot(line, order, rules[line.version]) for line in lines[order.id] if line.line_no in order.price.lines
+            snapshot_of(line, order, rules[line.version])
+            for line in lines[order.id]
+            if line.line_no in order.price.lines
         ]
         told = tuple(SnapshottedLine(s.line_no, s.rule_id, s.base_minor, s.amount_minor) for s in made)
         event = Event(
@@ -82,7 +84,8 @@ def decide(
     return plan
 
 
-def _snapshot(line: FrozenLine, order: OpenOrder, rules: CommissionRules) -> Snapshot:
+def snapshot_of(line: FrozenLine, order: OpenOrder, rules: CommissionRules) -> Snapshot:
+    """What a line pays on the order's last price version; ``rules`` are those it was placed under."""
     amounts = order.price.lines[line.line_no]
     base = base_of(amounts.net_minor, amounts.platform_discount_minor, amounts.tax_minor, amounts.added_tax_minor)
     return Snapshot(

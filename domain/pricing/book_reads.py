@@ -14,7 +14,7 @@ from domain.catalog import sql as catalog
 from domain.catalog.model import Offer, OfferKey
 from domain.connection import Connection
 from domain.pricing.book import Book, Promotions, Versions
-from domain.pricing.commission import CommissionRules
+from domain.pricing.commission import ENDED_KEPT, CommissionRules
 from domain.pricing.commission_model import CommissionContent
 from domain.pricing.contest import FoundCode
 from domain.pricing.price_lists import PriceList, PriceLists
@@ -36,11 +36,12 @@ LOAD_PROMOTIONS = """
 SELECT id, version, seller_id, state, content::text AS content, created_at FROM promotions WHERE state = 'active'
 """
 
+# As they were at the version that was read, whatever has come since: an order tells by which version it was decided.
 # Rules that ended are kept for a while, so that what was considered says so.
 LOAD_COMMISSION_RULES = """
 SELECT id, used, content::text AS content FROM commission_rules
-WHERE to_version IS NULL
-  AND coalesce((content ->> 'valid_until')::timestamptz, 'infinity') > now() - interval '30 days'
+WHERE from_version <= $1 AND (to_version IS NULL OR to_version > $1)
+  AND coalesce((content ->> 'valid_until')::timestamptz, 'infinity') > now() - $2::interval - interval '1 hour'
 """
 
 LOAD_RATE_CARDS = "SELECT kind, owner, content::text AS content FROM rate_cards"
@@ -84,8 +85,8 @@ async def load_book(conn: Connection, held: Book, versions: Versions) -> Book:
     if held.versions.promotions != versions.promotions:
         promotions = Promotions([stored_promotion(row) for row in await conn.fetch(LOAD_PROMOTIONS)])
     if held.versions.commission != versions.commission:
-        rows = await conn.fetch(LOAD_COMMISSION_RULES)
-        noted = frozenset(row["id"] for row in rows if row["used"])
+        rows = await conn.fetch(LOAD_COMMISSION_RULES, versions.commission, ENDED_KEPT)
+        noted = [row["id"] for row in rows if row["used"]]
         commission = CommissionRules([_rules.decode(row["content"]).rule(row["id"]) for row in rows], noted)
     if held.versions.rates != versions.rates:
         tax, shipping, price_lists = _rates(await conn.fetch(LOAD_RATE_CARDS))

@@ -4,8 +4,8 @@ Invariant: the platform's share is rounded, once, and never above its base; the 
 reversed over any number of refunds is what one refund of them all would have reversed.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -16,6 +16,8 @@ from domain.money import BASIS_POINTS, Currency, Minor, round_half_up
 from domain.pricing.scope import Facts, Index, Scope, bits_of
 
 PRIORITY_MAX = 1_000_000
+ENDED_KEPT = timedelta(days=30)
+"""How long rules that ended are considered: so long it is worth telling that one would have been chosen."""
 
 Priority = Annotated[int, Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="the higher one comes first")]
 RateBp = Annotated[int, Meta(ge=0, le=BASIS_POINTS, description="basis points: hundredths of a percent")]
@@ -66,8 +68,8 @@ class ConsideredRule(Struct, frozen=True):
 class CommissionRules:
     """All rules of a marketplace, indexed. ``noted`` are those that lines are known to pay by already."""
 
-    def __init__(self, rules: Sequence[CommissionRule] = (), noted: frozenset[UUID] = frozenset()) -> None:
-        self.noted = noted
+    def __init__(self, rules: Sequence[CommissionRule] = (), noted: Iterable[UUID] = ()) -> None:
+        self.noted = set(noted)
         self._rules = sorted(rules, key=_rank)
         self._ranks = [_rank(rule)[:4] for rule in self._rules]
         self._index = Index([rule.scope for rule in self._rules])
@@ -92,9 +94,13 @@ class CommissionRules:
         return best
 
     def consider(self, facts: Facts, currency: str, now: datetime) -> list[ConsideredRule]:
-        """Every rule that covers a line: the one it pays by first, then the others in their order with the reason."""
+        """Every rule that covers a line: the one it pays by first, then the others in their order with the reason.
+
+        Those that ended long before aren't told.
+        """
         chosen = self.choose(facts, currency, now)
         covering = [self._rules[n] for n in bits_of(self._index.matching(facts))]
+        covering = [rule for rule in covering if rule.valid_until is None or rule.valid_until > now - ENDED_KEPT]
         losers = [ConsideredRule(rule.id, _loss(rule, chosen, facts, currency, now)) for rule in covering]
         losers = [loser for loser in losers if loser.lost is not None]
         return [ConsideredRule(chosen.id, None), *losers] if chosen is not None else losers
@@ -112,12 +118,12 @@ def _depth(rule: CommissionRule, facts: Facts) -> int:
 
 
 def _out(rule: CommissionRule, currency: str, now: datetime) -> Loss | None:
+    if rule.valid_until is not None and now >= rule.valid_until:
+        return Loss.ENDED
     if not rule.active:
         return Loss.INACTIVE
     if rule.valid_from is not None and now < rule.valid_from:
         return Loss.NOT_STARTED
-    if rule.valid_until is not None and now >= rule.valid_until:
-        return Loss.ENDED
     if rule.currency is not None and rule.currency != currency:
         return Loss.OTHER_CURRENCY
     return None

@@ -1,10 +1,10 @@
 """Commission rules as administrators write them."""
 
-from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
+from domain.catalog.offers import Moment
 from domain.money import Money
 from domain.pricing.commission import CommissionRule, CommissionTerms, Priority, RateBp
 from domain.pricing.promotion_model import Title
@@ -25,8 +25,8 @@ class CommissionContent(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     minimum: Money | None = None
     maximum: Money | None = None
     priority: Priority = 0
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
     active: bool = True
 
     def rule(self, rule_id: UUID) -> CommissionRule:

@@ -106,7 +106,9 @@ CREATE TABLE commission_snapshots (
     PRIMARY KEY (order_id, line_no),
     CHECK (rule_id IS NOT NULL OR amount_minor = 0)
 );
-CREATE INDEX commission_snapshots_seller ON commission_snapshots (seller_id, order_id, line_no);
+CREATE INDEX commission_snapshots_newest ON commission_snapshots (created_at, order_id, line_no);
+CREATE INDEX commission_snapshots_seller ON commission_snapshots (seller_id, created_at, order_id, line_no);
+CREATE INDEX commission_snapshots_rule ON commission_snapshots (rule_id, created_at, order_id, line_no);
 """
 
 RATES = """

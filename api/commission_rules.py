@@ -22,7 +22,7 @@ from domain.accounts.model import Role, Scope
 from domain.pricing import commission_edit
 from domain.pricing.commission_edit import StoredRule
 from domain.pricing.commission_model import CommissionContent, fault_of
-from domain.pricing.commission_reads import CommissionRuleInFull, CommissionRuleView, RuleState, list_rules, load_rule
+from domain.pricing.commission_reads import CommissionRuleInFull, CommissionRuleView, RuleStatus, list_rules, load_rule
 from domain.pricing.commission_sql import PART, Edit, count_open, load_rules, load_unknown, lock_rules, write_rules
 from domain.pricing.version_sql import raise_version
 from domain.rejections import Code
@@ -45,11 +45,11 @@ async def list_commission_rules(
     request: Request[Any, Any, Any],
     limit: Limit = None,
     cursor: Cursor = None,
-    state: Annotated[RuleState | None, QueryParameter(name="state")] = None,
+    status: Annotated[RuleStatus | None, QueryParameter(name="status")] = None,
 ) -> Response[bytes]:
-    """Show the rules as they stand, also those that have ended; with `state`, those in it."""
+    """Show the rules as they stand, also those that have ended; with `status`, those in it."""
     await authorise(request)
-    read = partial(list_rules, now=datetime.now(UTC), state=state)
+    read = partial(list_rules, now=datetime.now(UTC), status=status)
     return await newest_first(request, CommissionRulePage, limit, cursor, read)
 
 

@@ -17,36 +17,38 @@ from domain.pricing.commission_model import CommissionContent
 from domain.pricing.commission_sql import load_open_of_priority
 from domain.pricing.scope import Scope
 
-_STATE = """
+_STATUS = """
 CASE WHEN (r.content ->> 'valid_until')::timestamptz <= $1 THEN 'ended'
      WHEN NOT coalesce((r.content ->> 'active')::boolean, true) THEN 'inactive'
      WHEN (r.content ->> 'valid_from')::timestamptz > $1 THEN 'scheduled'
      ELSE 'active' END
 """
 _RULES = f"""
-SELECT r.id, r.revision, r.content::text AS content, r.used, r.created_at, r.created_by, {_STATE} AS state
+       r.id, r.revision, r.content::text AS content, r.used, r.created_at, r.created_by, {_STATUS} AS status
 FROM commission_rules r WHERE r.to_version IS NULL
 """
 
-LOAD_RULE = f"{_RULES} AND r.id = $2"
+LOAD_RULE = f"SELECT {_RULES} AND r.id = $2"
 
-# There are as many rules as people write: with a rare state, all of them are looked at.
-LIST_RULES = f"{_RULES} AND r.id < $2 AND ($3::text IS NULL OR {_STATE} = $3) ORDER BY r.id DESC LIMIT $4"
+# There are as many rules as people write: for those of a rare status, all of them are looked at.
+LIST_RULES = f"SELECT {_RULES} AND r.id < $2 AND ($3::text IS NULL OR {_STATUS} = $3) ORDER BY r.id DESC LIMIT $4"
 
 _CALCULATIONS = """
-SELECT s.order_id, s.line_no, s.seller_id, s.rule_id, s.base_minor, s.amount_minor, s.currency,
+       s.order_id, s.line_no, s.seller_id, s.rule_id, s.base_minor, s.amount_minor, s.currency,
        s.considered::text AS considered, s.created_at
 FROM commission_snapshots s
 """
 _NEWEST = "ORDER BY s.created_at DESC, s.order_id DESC, s.line_no DESC LIMIT $4"
 _BELOW = "(s.created_at, s.order_id, s.line_no) < ($1, $2, $3)"
 
-LIST_CALCULATIONS = f"{_CALCULATIONS} WHERE {_BELOW} {_NEWEST}"
-LIST_CALCULATIONS_OF_SELLER = f"{_CALCULATIONS} WHERE s.seller_id = $5 AND {_BELOW} {_NEWEST}"
-LIST_CALCULATIONS_BY_RULE = f"{_CALCULATIONS} WHERE s.rule_id = $5 AND {_BELOW} {_NEWEST}"
-LIST_CALCULATIONS_BETWEEN = f"{_CALCULATIONS} WHERE s.seller_id = $5 AND s.created_at >= $6 AND {_BELOW} {_NEWEST}"
+LIST_CALCULATIONS = f"SELECT {_CALCULATIONS} WHERE {_BELOW} {_NEWEST}"
+LIST_CALCULATIONS_OF_SELLER = f"SELECT {_CALCULATIONS} WHERE s.seller_id = $5 AND {_BELOW} {_NEWEST}"
+LIST_CALCULATIONS_BY_RULE = f"SELECT {_CALCULATIONS} WHERE s.rule_id = $5 AND {_BELOW} {_NEWEST}"
+LIST_CALCULATIONS_BETWEEN = (
+    f"SELECT {_CALCULATIONS} WHERE s.seller_id = $5 AND s.created_at >= $6 AND {_BELOW} {_NEWEST}"
+)
 
-LIST_CALCULATIONS_OF_ORDER = f"{_CALCULATIONS} WHERE s.order_id = $5 AND {_BELOW} {_NEWEST}"
+LIST_CALCULATIONS_OF_ORDER = f"SELECT {_CALCULATIONS} WHERE s.order_id = $5 AND {_BELOW} {_NEWEST}"
 
 LOAD_TOTALS = """
 SELECT s.currency, count(*) AS lines, sum(s.base_minor)::bigint AS base_minor,
@@ -63,7 +65,7 @@ _contents = msgspec.json.Decoder(CommissionContent)
 _considered = msgspec.json.Decoder(list[ConsideredRule])
 
 
-class RuleState(StrEnum):
+class RuleStatus(StrEnum):
     """Where a rule stands in its time."""
 
     SCHEDULED = "scheduled"
@@ -77,7 +79,7 @@ class CommissionRuleView(Struct, frozen=True):
 
     id: UUID
     version: int
-    state: RuleState
+    status: RuleStatus
     used: bool
     title: str
     scope: Scope
@@ -153,10 +155,10 @@ async def load_rule(conn: Connection, rule_id: UUID, now: datetime) -> Commissio
 
 
 async def list_rules(
-    conn: Connection, *, below: UUID, limit: int, now: datetime, state: RuleState | None = None
+    conn: Connection, *, below: UUID, limit: int, now: datetime, status: RuleStatus | None = None
 ) -> list[CommissionRuleView]:
     """Read a page of rules, the newest first."""
-    rows = await conn.fetch(LIST_RULES, now, below, None if state is None else state.value, limit)
+    rows = await conn.fetch(LIST_RULES, now, below, None if status is None else status.value, limit)
     return [CommissionRuleView(**_fields(row, _contents.decode(row["content"]))) for row in rows]
 
 
@@ -164,7 +166,7 @@ def _fields(row: Any, content: CommissionContent) -> dict[str, Any]:
     return {
         "id": row["id"],
         "version": row["revision"],
-        "state": RuleState(row["state"]),
+        "status": RuleStatus(row["status"]),
         "used": row["used"],
         **structs.asdict(content),
         "updated_at": row["created_at"],

@@ -69,6 +69,17 @@ class Things:
             self._orders[owner.id] = answer.json()["id"]
         return self._orders[owner.id]
 
+    def order_of_ones_goods(self, owner: Persona) -> Named:
+        answer = self.shop.http.post("/orders", json=order(self._offered(owner)), headers=bearer(Role.BUYER) | wait())
+        assert answer.status_code == 200, answer.text
+        return {"order_id": answer.json()["id"]}
+
+    def commission_rule(self, _: Persona) -> Named:
+        body = {"title": "A rule", "valid_from": "2900-01-01T00:00:00Z"}
+        answer = self.shop.http.post("/pricing/commission-rules", json=body, headers=bearer(Role.ADMIN))
+        assert answer.status_code == 201, answer.text
+        return {"rule_id": answer.json()["id"]}
+
     def address(self, owner: Persona) -> Named:
         return {"address_id": self._post("/addresses", ADDRESS, owner)}
 
@@ -160,6 +171,8 @@ class Things:
         return token
 
 
+COMMISSION = {"title": "A rule", "rate_bp": 1000, "valid_until": "2020-01-01T00:00:00Z"}
+"""A rule that has ended: orders of other tests pay nothing by it."""
 ADDRESS = {"name": "A", "line1": "B", "city": "C", "country": "DE"}
 WEAK, NO_LINK = "short", "no link of ours"
 
@@ -178,6 +191,10 @@ def _attribute(_: Things) -> Any:
 
 def _offer_terms(_: Things) -> Any:
     return {"sku": new_id().hex, "price": {"amount": 1500, "currency": "USD"}}
+
+
+def _preview(things: Things) -> Any:
+    return {"offer": {"variant_id": str(things.on_sale.variant_id), "seller_id": str(things.on_sale.seller_id)}}
 
 
 def _credentials(things: Things) -> Any:
@@ -284,6 +301,15 @@ ENTRIES = {
     "PATCH /sellers/me": Entry(body={"description": "As before"}),
     "POST /sellers/me/members": Entry(body={"email": "nobody@example.com", "position": "staff"}),
     "DELETE /sellers/me/members/{account_id}": Entry(Things.member),
+    "GET /sellers/me/commission": Entry(),
+    "GET /orders/{order_id}/commission": Entry(Things.order_of_ones_goods),
+    "GET /pricing/commission-rules": Entry(),
+    "POST /pricing/commission-rules": Entry(body=COMMISSION),
+    "GET /pricing/commission-rules/{rule_id}": Entry(Things.commission_rule),
+    "PUT /pricing/commission-rules/{rule_id}": Entry(Things.commission_rule, COMMISSION),
+    "DELETE /pricing/commission-rules/{rule_id}": Entry(Things.commission_rule),
+    "POST /pricing/commission/preview": Entry(body=_preview),
+    "GET /pricing/commission-calculations": Entry(),
     "GET /sellers": Entry(),
     "POST /sellers/{seller_id}/approve": Entry(Things.seller),
     "POST /sellers/{seller_id}/reject": Entry(Things.seller, {"reason": "as a test"}),

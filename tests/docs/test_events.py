@@ -46,6 +46,7 @@ from domain.orders.model import (
     PlacedLine,
 )
 from domain.pricing.rate_cards import RateCardReplaced
+from domain.pricing.commission_edit import RuleWritten
 from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewSeller
@@ -55,7 +56,9 @@ from tests.docs.source import PACKAGES, defined, python_files, section_of, table
 PAGE = Path("docs/events.md")
 
 
-NOUNS = "order|account|address|api_key|session|seller|product|variant|offer|rate_card|category|attribute"
+NOUNS = (
+    "order|account|address|api_key|session|seller|product|variant|offer|category|attribute|rate_card|commission_rule"
+)
 
 
 def documented() -> dict[str, set[str]]:
@@ -77,7 +80,7 @@ def test_every_event_type_stands_in_the_page_once():
     assert sorted(defined("type")) == sorted(_written())
 
 
-def test_the_fields_of_an_orders_events_are_listed():
+def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
     page = documented()
     fields = {
         "order.placed": OrderPlaced,
@@ -86,6 +89,9 @@ def test_the_fields_of_an_orders_events_are_listed():
         "order.expired": OrderExpired,
         "order.confirmed": OrderConfirmed,
         "order.commission_snapshotted": CommissionSnapshotted,
+        "commission_rule.created": RuleWritten,
+        "commission_rule.changed": RuleWritten,
+        "commission_rule.ended": RuleWritten,
     }
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind

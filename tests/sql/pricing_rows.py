@@ -6,7 +6,8 @@ from uuid import UUID
 
 from domain.orders import commission_sql as order_commission
 from domain.orders import price_sql
-from domain.pricing import book_reads, commission_sql, rate_sql, use_sql, version_sql
+from domain.pricing import book_reads, commission_reads, commission_sql, rate_sql, use_sql, version_sql
+from domain.pricing.commission import ENDED_KEPT
 from tests.sql.taxonomy_rows import nth
 
 # A promotion for each number, most of them over; each used by one order.
@@ -27,8 +28,8 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     ids: list[UUID] = sample["ids"]
     promotions, buyers, now = sample["variants"], sample["buyers"], datetime.now(UTC)
     ones = [1] * len(ids)
-    u, b, c = use_sql.__name__, book_reads.__name__, commission_sql.__name__
     r = rate_sql.__name__
+    u, b, v = use_sql.__name__, book_reads.__name__, version_sql.__name__
     o, p = order_commission.__name__, price_sql.__name__
     return {
         (u, "LOAD_USES"): (promotions, buyers),
@@ -41,17 +42,46 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (b, "LOAD_VERSIONS"): (),
         (b, "LOAD_PRICED_OFFERS"): (sample["variants"], sample["sellers"]),
         (b, "LOAD_PROMOTIONS"): (),
-        (b, "LOAD_COMMISSION_RULES"): (),
+        (b, "LOAD_COMMISSION_RULES"): (7, ENDED_KEPT),
         (b, "LOAD_RATE_CARDS"): (),
         (b, "LOAD_CODES"): (["CODE7", "CODE8"],),
-        (c, "MARK_USED"): (promotions,),
         (r, "LOAD_CARDS"): (promotions[0], ["shipping_zones", "shipping_rates"]),
         (r, "WRITE_CARD"): ("tax_rates", promotions[0], 1, "[]", now),
         (r, "LOAD_KNOWN_CATEGORIES"): ([nth(4, 77)],),
         (r, "LOAD_KNOWN_OFFERS"): (sample["variants"], sample["sellers"]),
-        (version_sql.__name__, "RAISE_VERSION"): ("rates",),
+        **_of_commission(sample),
+        (v, "RAISE_VERSION"): ("rates",),
+        (v, "HOLD_VERSION"): ("rates",),
         (o, "LOAD_FROZEN_LINES"): (ids,),
+        (o, "LOAD_SNAPSHOTS"): (ids,),
         (o, "LOAD_SNAPSHOT_KEYS"): (ids,),
-        (o, "LOAD_RULES_AT"): ([1, 2],),
+        (o, "LOAD_RULES_AT"): ([1, 2], [now, now], ENDED_KEPT),
         (p, "LOAD_HAVE_ORDERED"): (buyers, []),
+    }
+
+
+def _of_commission(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
+    ids: list[UUID] = sample["ids"]
+    rules, sellers, now = sample["variants"], sample["sellers"], datetime.now(UTC)
+    ones = [1] * len(rules)
+    c, r = commission_sql.__name__, commission_reads.__name__
+    place = (now, ids[0], 0, 50)
+    return {
+        (c, "MARK_USED"): (rules, 7),
+        (c, "LOAD_USED"): (rules,),
+        (c, "LOAD_RULES"): (rules,),
+        (c, "LOCK_RULES"): (rules,),
+        (c, "CLOSE_REVISIONS"): (rules, ones),
+        (c, "INSERT_REVISIONS"): (rules, ones, ["{}"] * len(rules), [False] * len(rules), ones, now, rules[0]),
+        (c, "COUNT_OPEN"): (now,),
+        (c, "LOAD_OPEN_OF_PRIORITY"): (now, 0, rules[0]),
+        (c, "LOAD_UNKNOWN"): (rules, sellers, rules),
+        (r, "LOAD_RULE"): (now, rules[0]),
+        (r, "LIST_RULES"): (now, rules[0], None, 50),
+        (r, "LIST_CALCULATIONS"): place,
+        (r, "LIST_CALCULATIONS_OF_SELLER"): (*place, sellers[0]),
+        (r, "LIST_CALCULATIONS_BY_RULE"): (*place, rules[0]),
+        (r, "LIST_CALCULATIONS_BETWEEN"): (*place, sellers[0], now),
+        (r, "LIST_CALCULATIONS_OF_ORDER"): (*place, ids[0]),
+        (r, "LOAD_TOTALS"): (sellers[0], now, now),
     }

@@ -44,6 +44,7 @@ MODULES = [
     "domain.orders.commission_sql",
     "domain.orders.price_sql",
     "domain.pricing.book_reads",
+    "domain.pricing.commission_reads",
     "domain.pricing.commission_sql",
     "domain.pricing.rate_sql",
     "domain.pricing.use_sql",

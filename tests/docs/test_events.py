@@ -45,8 +45,8 @@ from domain.orders.model import (
     OrderPlaced,
     PlacedLine,
 )
-from domain.pricing.rate_cards import RateCardReplaced
 from domain.pricing.commission_edit import RuleWritten
+from domain.pricing.rate_cards import RateCardReplaced
 from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewSeller

@@ -24,6 +24,8 @@ LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN stock k ON k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = 0
 """
 
+_BEFORE_CATEGORIES = Offer.__struct_fields__.index("categories")
+
 
 async def load_offers(conn: Connection, keys: Sequence[OfferKey]) -> dict[OfferKey, Offer]:
     """Read offers with what a line freezes and what is available, unlocked; unknown ones are missing."""
@@ -32,19 +34,5 @@ async def load_offers(conn: Connection, keys: Sequence[OfferKey]) -> dict[OfferK
 
 
 def offer_of(row: Any) -> Offer:
-    """An offer from its row."""
-    return Offer(
-        variant_id=row["variant_id"],
-        seller_id=row["seller_id"],
-        sku=row["sku"],
-        title=row["title"],
-        category=row["category"],
-        attributes=row["attributes"],
-        price_minor=row["price_minor"],
-        currency=row["currency"],
-        sellable=row["sellable"],
-        available=row["available"],
-        product_id=row["product_id"],
-        categories=tuple(row["categories"] or ()),
-        weight_grams=row["weight_grams"],
-    )
+    """An offer from its row, whose columns stand in the order of the fields."""
+    return Offer(*row[:_BEFORE_CATEGORIES], tuple(row["categories"] or ()), row["weight_grams"])

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from domain.pricing.promotion_model import Funding
 from domain.pricing.promotions import Reason
-from domain.pricing.quote import Explained, FrozenShipping, PriceVersion
+from domain.pricing.quote import Explained, FrozenShipping, PricedLine, PriceVersion
 from domain.pricing.tax import TaxTerms
 
 
@@ -91,6 +91,13 @@ class Price(Struct, frozen=True):
         return lines + sum(amounts.charged_minor for amounts in self.shipping.values())
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its lines cost what they say: nothing taken off, no tax, no shipping."""
+        if self.shipping or self.promotions:
+            return False
+        return all(amounts.tax_minor == 0 for amounts in self.lines.values())
+
+    @property
     def discount_minor(self) -> int:
         """What promotions take off, of lines and of shipping."""
         return sum(part.amount_minor for part in self.promotions)
@@ -114,16 +121,7 @@ class Price(Struct, frozen=True):
 
 def price_of(version: PriceVersion, line_nos: Sequence[int], seller_nos: Mapping[UUID, int]) -> Price:
     """Turn a quote into a version of an order: its lines and sellers by their numbers."""
-    lines = {
-        number: LineAmounts(
-            line.net_minor,
-            line.seller_discount_minor,
-            line.platform_discount_minor,
-            line.tax.amount_minor,
-            line.tax.added_minor,
-        )
-        for number, line in zip(line_nos, version.lines, strict=True)
-    }
+    lines = {number: _line(line) for number, line in zip(line_nos, version.lines, strict=True)}
     shipping = {
         seller_nos[each.seller_id]: ShippingAmounts(
             each.shipping.cost_minor,
@@ -138,6 +136,16 @@ def price_of(version: PriceVersion, line_nos: Sequence[int], seller_nos: Mapping
     }
     told = [each for each in version.promotions if each.reason is None or each.code is not None]
     return Price(lines, shipping, [_part(each, line_nos, seller_nos) for each in told])
+
+
+def _line(line: PricedLine) -> LineAmounts:
+    return LineAmounts(
+        line.net_minor,
+        line.seller_discount_minor,
+        line.platform_discount_minor,
+        line.tax.amount_minor,
+        line.tax.added_minor,
+    )
 
 
 def _part(each: Explained, line_nos: Sequence[int], seller_nos: Mapping[UUID, int]) -> PromotionPart:

@@ -39,6 +39,8 @@ PRICE_COLUMNS = (
     ("shipping_terms", "jsonb"),
     ("promotions", "jsonb"),
 )
+# What every version has; what a version without discounts, taxes and shipping is written with, as most are.
+PLAIN_COLUMNS = PRICE_COLUMNS[:5]
 PRICE_NAMES = ", ".join(name for name, _ in PRICE_COLUMNS if name not in {"order_id", "version", "total_minor"})
 
 # An order counts unless it came to nothing: expired, voided, or with nothing left of it.
@@ -56,19 +58,28 @@ _terms = msgspec.json.Decoder(list[ShippingTerms])
 _parts = msgspec.json.Decoder(list[PromotionPart])
 
 
-def price_rows(versions: Iterable[tuple[UUID, int, Price]]) -> Rows:
+def price_rows(versions: Iterable[tuple[UUID, int, Price]]) -> list[Rows]:
     """Versions as rows to write: (order id, version, price)."""
-    return Rows("price_versions", PRICE_COLUMNS, [_record(*version) for version in versions])
+    plain: list[tuple[object, ...]] = []
+    rich: list[tuple[object, ...]] = []
+    for order_id, version, price in versions:
+        always = (
+            order_id,
+            version,
+            price.total_minor,
+            list(price.lines),
+            [amounts.net_minor for amounts in price.lines.values()],
+        )
+        if price.is_plain:
+            plain.append(always)
+        else:
+            rich.append(always + _rest(price))
+    return [Rows("price_versions", PLAIN_COLUMNS, plain), Rows("price_versions", PRICE_COLUMNS, rich)]
 
 
-def _record(order_id: UUID, version: int, price: Price) -> tuple[object, ...]:
+def _rest(price: Price) -> tuple[object, ...]:
     lines, shipping = price.lines.values(), price.shipping.values()
     return (
-        order_id,
-        version,
-        price.total_minor,
-        list(price.lines),
-        [amounts.net_minor for amounts in lines],
         _unless_nothing([amounts.seller_discount_minor for amounts in lines]),
         _unless_nothing([amounts.platform_discount_minor for amounts in lines]),
         _unless_nothing([amounts.tax_minor for amounts in lines]),

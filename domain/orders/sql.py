@@ -19,6 +19,7 @@ from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
 from domain.orders.model import Fulfilment, LineRow, OrderRow, Payment, PlacementPlan
 from domain.orders.price_sql import PRICE_NAMES, price_from, price_rows
+from domain.pricing.quote import NO_TERMS, FrozenTerms
 from domain.pricing.use_sql import redemption_rows
 from domain.rejections import Rejection
 from domain.writing import Rows, write
@@ -50,6 +51,9 @@ LINE_COLUMNS = (
     ("product_id", "uuid"),
     ("categories", "uuid[]"),
     ("weight_grams", "integer"),
+)
+# Of lines that bear a commission or a tax.
+TERMS_COLUMNS = (
     ("commission_rule_id", "uuid"),
     ("commission_rate_bp", "integer"),
     ("commission_fixed_minor", "bigint"),
@@ -151,9 +155,21 @@ def order_rows(orders: Sequence[OrderRow]) -> list[Rows]:
             SELLER_ORDER_COLUMNS,
             [(o.id, seller, n) for o in orders for n, seller in enumerate(o.sellers)],
         ),
-        Rows("order_lines", LINE_COLUMNS, [_line_record(o.id, line) for o in orders for line in o.lines]),
-        price_rows((o.id, 1, o.price) for o in orders),
+        *_line_rows(orders),
+        *price_rows((o.id, 1, o.price) for o in orders),
     ]
+
+
+def _line_rows(orders: Sequence[OrderRow]) -> list[Rows]:
+    plain: list[tuple[object, ...]] = []
+    charged: list[tuple[object, ...]] = []
+    for order in orders:
+        for line in order.lines:
+            if line.terms is NO_TERMS:
+                plain.append(_line_record(order.id, line))
+            else:
+                charged.append(_line_record(order.id, line) + _terms_record(line.terms))
+    return [Rows("order_lines", LINE_COLUMNS, plain), Rows("order_lines", LINE_COLUMNS + TERMS_COLUMNS, charged)]
 
 
 def _order_record(order: OrderRow) -> tuple[object, ...]:
@@ -171,7 +187,6 @@ def _order_record(order: OrderRow) -> tuple[object, ...]:
 
 
 def _line_record(order_id: UUID, line: LineRow) -> tuple[object, ...]:
-    commission, tax = line.terms.commission, line.terms.tax
     return (
         order_id,
         line.line_no,
@@ -187,6 +202,12 @@ def _line_record(order_id: UUID, line: LineRow) -> tuple[object, ...]:
         line.product_id,
         list(line.categories),
         line.weight_grams,
+    )
+
+
+def _terms_record(terms: FrozenTerms) -> tuple[object, ...]:
+    commission, tax = terms.commission, terms.tax
+    return (
         commission.rule_id,
         commission.terms.rate_bp,
         commission.terms.fixed_minor,
@@ -256,7 +277,7 @@ async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
     await write(
         conn,
         Rows("cancelled_lines", CANCELLED_COLUMNS, plan.cancelled),
-        price_rows(plan.price_versions),
+        *price_rows(plan.price_versions),
     )
     await set_versions(conn, plan.versions)
     if plan.seller_orders:

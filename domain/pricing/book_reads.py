@@ -23,9 +23,9 @@ from domain.pricing.shipping import Owner, ShippingMethod, ShippingRate, Shippin
 from domain.pricing.tax import TaxRate, TaxRates
 
 PARTS = Versions.__struct_fields__
-# A part that was never changed has no row.
+# A part that was never changed has no row. As one text, for it comes with every row of an offer.
 LOAD_VERSIONS = f"""
-SELECT ARRAY[{", ".join(f"coalesce(max(version) FILTER (WHERE part = '{part}'), 0)" for part in PARTS)}]
+SELECT concat_ws(',', {", ".join(f"coalesce(max(version) FILTER (WHERE part = '{part}'), 0)" for part in PARTS)})
 FROM pricing_versions
 """
 
@@ -72,8 +72,8 @@ async def load_versions(conn: Connection) -> Versions:
     return _versions(await conn.fetchval(LOAD_VERSIONS))
 
 
-def _versions(by_part: Sequence[int]) -> Versions:
-    return Versions(**dict(zip(PARTS, by_part, strict=True)))
+def _versions(by_part: str) -> Versions:
+    return Versions(*map(int, by_part.split(",")))
 
 
 async def load_book(conn: Connection, held: Book, versions: Versions) -> Book:

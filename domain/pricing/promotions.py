@@ -157,6 +157,10 @@ ShippingCosts = Callable[[Sequence[int]], list[int]]
 
 def combine(lives: Sequence[Live], cart: Cart, shipping_costs: ShippingCosts) -> Combination:
     """Let promotions compete for an order."""
+    if not lives:
+        # Nearly every order, where nobody has made any.
+        costs = shipping_costs(cart.gross_minor)
+        return Combination([], {}, cart.gross_minor, costs, costs, 0)
     together = _run([each for each in lives if not each.exclusive], cart, shipping_costs)
     best, best_rank = together, min((applied.live.rank for applied in together.applied), default=None)
     alone = [

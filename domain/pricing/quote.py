@@ -39,6 +39,9 @@ class FrozenTerms(Struct, frozen=True):
     commission: Commission
 
 
+NO_TERMS = FrozenTerms(None, NO_COMMISSION)
+
+
 class QuoteLine(Struct, frozen=True):
     """Units at a price. ``frozen`` on a line that was placed before."""
 
@@ -180,7 +183,9 @@ def _lines(
 
 
 def _terms(line: QuoteLine, order: QuoteOrder, book: Book, now: datetime) -> FrozenTerms:
-    rule = book.commission.choose(line.facts, order.currency, now) if len(book.commission) else None
+    if not len(book.commission) and order.destination is None:
+        return NO_TERMS
+    rule = book.commission.choose(line.facts, order.currency, now)
     commission = NO_COMMISSION if rule is None else Commission(rule.id, rule.terms)
     return FrozenTerms(book.tax.on_line(order.destination, line.facts.categories), commission)
 
@@ -188,6 +193,8 @@ def _terms(line: QuoteLine, order: QuoteOrder, book: Book, now: datetime) -> Fro
 def _shipping(
     shipping: Sequence[FrozenShipping], sellers: Sequence[UUID], result: Combination
 ) -> tuple[PricedShipping, ...]:
+    if all(frozen is _UNSHIPPED for frozen in shipping):
+        return tuple([PricedShipping(seller, _UNSHIPPED, 0, 0, NO_TAX) for seller in sellers])
     priced: list[PricedShipping] = []
     for n, (seller, frozen) in enumerate(zip(sellers, shipping, strict=True)):
         borne = {Funding.SELLER: 0, Funding.PLATFORM: 0}
@@ -237,9 +244,6 @@ class _Shipper:
         self._order, self._book = order, book
         self._sellers, self._seller_nos = sellers, seller_nos
         self._free = order.shipping is None and order.destination is None
-        self._weights = [0] * len(sellers)
-        for n, line in zip(seller_nos, order.lines, strict=True):
-            self._weights[n] += line.weight_grams * line.quantity
 
     def costs(self, lines_minor: Sequence[int]) -> list[int]:
         """What each seller order's shipping costs; 0 where it can't be shipped, which :meth:`settle` says."""
@@ -250,6 +254,8 @@ class _Shipper:
 
     def settle(self, lines_minor: Sequence[int]) -> Sequence[FrozenShipping] | Rejection:
         """How each seller order is shipped, or why one can't be."""
+        if self._free:
+            return [_UNSHIPPED] * len(self._sellers)
         settled = self._settled(lines_minor)
         refusal = next((each for each in settled if isinstance(each, Rejection)), None)
         return refusal or [each for each in settled if isinstance(each, FrozenShipping)]
@@ -260,11 +266,12 @@ class _Shipper:
             return [order.shipping.get(seller, _UNSHIPPED) for seller in self._sellers]
         if order.destination is None:
             return [_UNSHIPPED] * len(self._sellers)
-        subtotals = [0] * len(self._sellers)
-        for n, net in zip(self._seller_nos, lines_minor, strict=True):
+        subtotals, weights = [0] * len(self._sellers), [0] * len(self._sellers)
+        for n, net, line in zip(self._seller_nos, lines_minor, order.lines, strict=True):
             subtotals[n] += net
+            weights[n] += line.weight_grams * line.quantity
         return [
-            self._choose(seller, order.destination, Parcel(self._weights[n], subtotals[n]))
+            self._choose(seller, order.destination, Parcel(weights[n], subtotals[n]))
             for n, seller in enumerate(self._sellers)
         ]
 

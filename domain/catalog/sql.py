@@ -35,4 +35,5 @@ async def load_offers(conn: Connection, keys: Sequence[OfferKey]) -> dict[OfferK
 
 def offer_of(row: Any) -> Offer:
     """An offer from its row, whose columns stand in the order of the fields."""
-    return Offer(*row[:_BEFORE_CATEGORIES], tuple(row["categories"] or ()), row["weight_grams"])
+    fields: tuple[Any, ...] = (*row[:_BEFORE_CATEGORIES], tuple(row["categories"] or ()), row["weight_grams"])
+    return Offer(*fields)

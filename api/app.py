@@ -31,6 +31,7 @@ from api import (
     product_states,
     products,
     profile,
+    quotes,
     rate_cards,
     seller_review,
     sellers,
@@ -55,6 +56,7 @@ from infra.tasks import end
 log = telemetry.logger()
 ROUTERS = (
     orders.router,
+    quotes.router,
     offers.router,
     variants.router,
     products.router,

@@ -17,6 +17,7 @@ from api.kept import KeptReads
 from api.known_keys import KnownKeys
 from api.rates import Rates
 from api.waiters import Waiters
+from domain.pricing.book import empty_book
 from infra import postgres, telemetry
 from infra.broker import Doorbell
 from infra.encryption import Sealer
@@ -68,6 +69,8 @@ class Edge:
         self._ringing: set[str] = set()
         self._again: set[str] = set()
         self._silent = False
+        self.book = empty_book()
+        """The rules that quotes are made by, as they were when one was last made."""
         self.pool: Any = None
         self.accept: Accept
         self.waiters: Waiters

@@ -7,6 +7,7 @@ its problem names the place.
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from litestar import Request
 
 from api.context import edge_of, field
 from api.problems import refuse
+from domain.accounts.address_model import fault_of
 from domain.limits import Limits
 from domain.orders.model import PlaceOrder
 from domain.rejections import Code
@@ -139,6 +141,27 @@ def check_order(order: PlaceOrder, limits: Limits) -> None:
             raise refuse(
                 400, Code.INVALID_REQUEST, f"at most {limits.line_quantity_max} units", f"lines[{index}].quantity"
             )
+    check_codes(order.codes, limits)
+    if order.shipping_address is not None:
+        if order.shipping_address_id is not None:
+            detail = "an order goes to an address of yours or to one that is written out, not to both"
+            raise refuse(400, Code.INVALID_REQUEST, detail, "shipping_address")
+        fault = fault_of(order.shipping_address)
+        if fault is not None:
+            raise refuse(fault.status, fault.code, fault.detail, f"shipping_address.{fault.path}")
+    elif order.shipping_methods and order.shipping_address_id is None:
+        raise refuse(400, Code.INVALID_REQUEST, "a way to ship needs an address to ship to", "shipping_methods")
+    sellers = {line.seller_id for line in order.lines}
+    stranger = next((seller for seller in order.shipping_methods if seller not in sellers), None)
+    if stranger is not None:
+        detail = "the order has no line of this seller"
+        raise refuse(400, Code.INVALID_REQUEST, detail, f"shipping_methods.{stranger}")
+
+
+def check_codes(codes: Sequence[str], limits: Limits) -> None:
+    """Hold the codes of an order against the limit of this deployment; raises a problem of status 400."""
+    if len(codes) > limits.order_codes_max:
+        raise refuse(400, Code.INVALID_REQUEST, f"at most {limits.order_codes_max} codes", "codes")
 
 
 class _Object(list[tuple[str, Any]]):

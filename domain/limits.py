@@ -11,6 +11,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     order_lines_max: int = 100
     line_quantity_max: int = 10_000
+    order_codes_max: int = 10
     variants_max: int = 1_000
     string_length_max: int = 2_000
     json_depth_max: int = 20

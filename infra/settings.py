@@ -75,6 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
 
     order_lines_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
     line_quantity_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    order_codes_max: Annotated[int, Meta(ge=1, le=50)] = 10
     variants_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     string_length_max: Annotated[int, Meta(ge=1, le=2_000)] = 2_000
     json_depth_max: Annotated[int, Meta(ge=2, le=200)] = 20
@@ -103,6 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
         return Limits(
             order_lines_max=self.order_lines_max,
             line_quantity_max=self.line_quantity_max,
+            order_codes_max=self.order_codes_max,
             variants_max=self.variants_max,
             string_length_max=self.string_length_max,
             json_depth_max=self.json_depth_max,

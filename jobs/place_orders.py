@@ -5,28 +5,26 @@ refused for stock that expired holds still keep, or when stock or uses are visib
 them locked first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
 
-from domain.accounts.account_reads import load_groups
-from domain.accounts.address_sql import load_addresses_of
 from domain.catalog.model import Offer, OfferKey
 from domain.inventory import sql as inventory
 from domain.inventory.model import ExpireReservations, StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
 from domain.orders import placement
-from domain.orders.basket import Pricing, code_keys, counters_needed, limited_of_orders
+from domain.orders.basket import Pricing
+from domain.orders.demand import offers_of
 from domain.orders.model import ConfirmOrder, PlacementPlan, PlaceOrder
-from domain.orders.price_sql import load_have_ordered
+from domain.orders.pricing_reads import Read, load_offers_and_book, load_pricing
 from domain.orders.sql import insert_placed
 from domain.pricing.book import Book, empty_book
-from domain.pricing.book_reads import load_book, load_codes, load_priced_offers
 from domain.pricing.commission_sql import PART, mark_used
-from domain.pricing.use_sql import apply_uses, load_uses, lock_uses
-from domain.pricing.uses import UseKey, usage_of
+from domain.pricing.use_sql import apply_uses, lock_uses
+from domain.pricing.uses import UseKey
 from domain.pricing.version_sql import hold_version
 
 
@@ -34,13 +32,12 @@ from domain.pricing.version_sql import hold_version
 async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     """Place a batch of orders; outcomes in the order of the commands."""
     conn = batch.conn
-    keys = placement.offers_of(batch.commands)
-    offers, book = await _load(batch, keys)
-    counters, pricing = await _load_pricing(batch, offers, book)
+    keys = offers_of(claimed.command for claimed in batch.commands)
+    offers, read = await _load(batch, keys)
     if batch.lock_first:
-        await _lock(batch, offers, counters)
-        offers, book = await _load(batch, keys)
-        _, pricing = await _load_pricing(batch, offers, book)
+        await _lock(batch, offers, read.counters)
+        offers, read = await _load(batch, keys)
+    pricing = read.pricing
     plan = placement.decide(
         batch.commands,
         offers,
@@ -52,7 +49,7 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     if not batch.lock_first and await _must_lock_first(batch, plan, offers, pricing):
         raise LockFirst
     await insert_placed(conn, plan)
-    if not await mark_used(conn, book.commission, book.versions.commission, plan.used_rules):
+    if not await mark_used(conn, pricing.book.commission, pricing.book.versions.commission, plan.used_rules):
         raise LockFirst
     await lock_uses(conn, plan.limits)
     if not await apply_uses(conn, plan.uses):
@@ -65,33 +62,13 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     return plan.outcomes
 
 
-async def _load(batch: Batch[PlaceOrder], keys: Sequence[OfferKey]) -> tuple[dict[OfferKey, Offer], Book]:
-    """Read the offers, and the rules as far as they aren't held; both as they are after the claim."""
-    offers, versions = await load_priced_offers(batch.conn, keys)
-    book: Book = batch.held.get("book") or empty_book()
-    if versions is not None:
-        book = batch.held["book"] = await load_book(batch.conn, book, versions)
-    return offers, book
-
-
-async def _load_pricing(
-    batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], book: Book
-) -> tuple[dict[UseKey, int], Pricing]:
-    """Read what the orders name besides their offers, and the counters of promotions that may apply."""
-    conn, commands = batch.conn, [claimed.command for claimed in batch.commands]
-    texts = code_keys(commands)
-    codes = await load_codes(conn, texts) if texts else {}
-    wanted = [(c.principal, address) for c in batch.commands if (address := c.command.shipping_address_id) is not None]
-    addresses = await load_addresses_of(conn, wanted) if wanted else {}
-    buyers = sorted({claimed.principal for claimed in batch.commands})
-    groups = await load_groups(conn, buyers) if book.price_lists.by_group else {}
-    limited = limited_of_orders(batch.commands, offers, book, codes)
-    counters = {key: most for buyer, lives in limited.items() for key, most in counters_needed(lives, buyer).items()}
-    first = [buyer for buyer, lives in limited.items() if any(live.content.first_order for live in lives)]
-    have_ordered = await load_have_ordered(conn, first) if first else set()
-    used = await load_uses(conn, counters) if counters else {}
-    usage = usage_of(used, [live.promotion for lives in limited.values() for live in lives], have_ordered)
-    return counters, Pricing(book, usage, codes, groups, addresses, used)
+async def _load(batch: Batch[PlaceOrder], keys: Sequence[OfferKey]) -> tuple[dict[OfferKey, Offer], Read]:
+    """Read offers, rules and what the orders name besides, all as they are after the claim."""
+    held: Book = batch.held.get("book") or empty_book()
+    offers, book = await load_offers_and_book(batch.conn, keys, held)
+    batch.held["book"] = book
+    orders = [(claimed.principal, claimed.command) for claimed in batch.commands]
+    return offers, await load_pricing(batch.conn, orders, offers, book)
 
 
 async def _must_lock_first(
@@ -107,7 +84,7 @@ async def _must_lock_first(
     return bool(plan.short) and await inventory.has_due(batch.conn, list(plan.short), batch.now)
 
 
-async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counters: dict[UseKey, int]) -> None:
+async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counters: Mapping[UseKey, int]) -> None:
     """Lock all uses and stock the batch may need, after taking back what is due of offers that may be short.
 
     Commission rules, which a line may be the first to pay by, are kept as they are.

@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from domain.accounts.address_model import PostalAddress
 from domain.catalog.model import Offer, OfferKey
-from domain.journal.model import Claimed
 from domain.orders.model import PlaceOrder
 from domain.pricing.book import Book, empty_book
 from domain.pricing.contest import CodeGiven, FoundCode, Usage, no_usage
@@ -120,25 +119,31 @@ def refuse_codes(codes: Sequence[str], refused: Sequence[Explained]) -> Rejectio
 
 
 def limited_of_orders(
-    commands: Iterable[Claimed[PlaceOrder]],
+    orders: Iterable[tuple[UUID, PlaceOrder]],
     offers: Mapping[OfferKey, Offer],
     book: Book,
     codes: Mapping[str, FoundCode],
 ) -> dict[UUID, list[Live]]:
     """The promotions with a limit that may apply to some orders, by buyer: whose uses are to be known."""
-    automatic = book.promotions.limited & book.promotions.automatic
     found: dict[UUID, dict[UUID, Live]] = {}
-    for claimed in commands:
-        lives = found.setdefault(claimed.principal, {}) if automatic or claimed.command.codes else {}
-        if automatic:
-            known = (offers.get((line.variant_id, line.seller_id)) for line in claimed.command.lines)
-            for live in _covering(book, (facts_of(offer) for offer in known if offer is not None), automatic):
-                lives[live.promotion.id] = live
-        for given in codes_given(claimed.command.codes, codes):
-            brought = None if given.promotion_id is None else book.promotions.by_id.get(given.promotion_id)
-            if brought is not None and brought.promotion.limited:
-                lives[brought.promotion.id] = brought
-    return {buyer: list(lives.values()) for buyer, lives in found.items() if lives}
+    for buyer, command in orders:
+        known = (offers.get((line.variant_id, line.seller_id)) for line in command.lines)
+        facts = (facts_of(offer) for offer in known if offer is not None)
+        lives = limited_of(facts, codes_given(command.codes, codes), book)
+        if lives:
+            found.setdefault(buyer, {}).update((live.promotion.id, live) for live in lives)
+    return {buyer: list(lives.values()) for buyer, lives in found.items()}
+
+
+def limited_of(facts: Iterable[Facts], codes: Iterable[CodeGiven], book: Book) -> list[Live]:
+    """The promotions with a limit that may apply to some lines with some codes."""
+    automatic = book.promotions.limited & book.promotions.automatic
+    lives = {live.promotion.id: live for live in _covering(book, facts, automatic)} if automatic else {}
+    for given in codes:
+        brought = None if given.promotion_id is None else book.promotions.by_id.get(given.promotion_id)
+        if brought is not None and brought.promotion.limited:
+            lives[brought.promotion.id] = brought
+    return list(lives.values())
 
 
 def _covering(book: Book, facts: Iterable[Facts], among: int) -> list[Live]:

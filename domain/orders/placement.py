@@ -12,15 +12,22 @@ from uuid import UUID
 import msgspec
 
 from domain import ids
-from domain.accounts.address_model import PostalAddress
 from domain.catalog.model import Offer, OfferKey
 from domain.inventory.model import Movement, MovementKind, Reservation, StockKey
 from domain.journal.declare import decide_each
 from domain.journal.model import BatchOutcome, Claimed, Event, Rejected, Succeeded
 from domain.money import Money
-from domain.orders.basket import Pricing, address_of, basket_of, refuse_codes, unit_price
+from domain.orders.basket import Pricing
+from domain.orders.demand import (
+    Market,
+    PricedOrder,
+    add_up,
+    price_order,
+    refuse_for_codes,
+    refuse_for_stock,
+    unit_prices,
+)
 from domain.orders.model import (
-    CodesMode,
     LineRow,
     OrderPlaced,
     OrderRow,
@@ -30,44 +37,11 @@ from domain.orders.model import (
     PlaceOrder,
 )
 from domain.orders.price import Price, price_of
-from domain.pricing.quote import PriceVersion, quote
 from domain.pricing.use_sql import Redemption
 from domain.pricing.uses import counters_of
-from domain.rejections import Code, Rejection
+from domain.rejections import Rejection
 
 _encode = msgspec.json.Encoder().encode
-
-
-class _Demand(msgspec.Struct):
-    """What one order asks of one offer: units added up, and the index of the first line that names it."""
-
-    key: OfferKey
-    quantity: int
-    index: int
-
-
-class _Priced(msgspec.Struct, frozen=True):
-    """An order with all it comes to, before anything is taken for it."""
-
-    demands: Sequence[_Demand]
-    prices: Sequence[int]
-    address: PostalAddress | None
-    version: PriceVersion
-
-
-class _Market(msgspec.Struct, frozen=True):
-    """What a batch is decided against."""
-
-    offers: Mapping[OfferKey, Offer]
-    pricing: Pricing
-    now: datetime
-    expires_at: datetime
-    line_quantity_max: int
-
-
-def offers_of(commands: Sequence[Claimed[PlaceOrder]]) -> list[OfferKey]:
-    """The offers that a batch needs, each once."""
-    return list({(line.variant_id, line.seller_id): None for c in commands for line in c.command.lines})
 
 
 def new_plan() -> PlacementPlan:
@@ -100,20 +74,25 @@ def decide(
     """Decide a batch of orders against offers and rules as read; see :class:`PlacementPlan`."""
     left = {key: offer.available for key, offer in offers.items()}
     pricing = msgspec.structs.replace(pricing, usage=pricing.usage.copy())
-    market = _Market(offers, pricing, now, now + hold, line_quantity_max)
+    market = Market(offers, pricing, now, line_quantity_max)
     plan = new_plan()
 
     def place(claimed: Claimed[PlaceOrder]) -> BatchOutcome:
-        demands = _add_up(claimed.command)
-        prices = _unit_prices(claimed, demands, market)
+        command, buyer = claimed.command, claimed.principal
+        demands = add_up(command)
+        prices = unit_prices(command, buyer, demands, market)
         if isinstance(prices, Rejection):
             return Rejected(prices)
         for demand in demands:
             plan.wanted[demand.key] = plan.wanted.get(demand.key, 0) + demand.quantity
-        priced = _refuse_for_stock(demands, left, plan.short) or _price(claimed, demands, prices, market)
+        plan.short.update(demand.key for demand in demands if demand.quantity > left[demand.key])
+        priced = refuse_for_stock(demands, left) or price_order(command, buyer, demands, prices, market)
         if isinstance(priced, Rejection):
             return Rejected(priced)
-        order = _freeze(claimed, priced, market)
+        refusal = refuse_for_codes(command, priced.version)
+        if refusal is not None:
+            return Rejected(refusal)
+        order = _freeze(claimed, priced, market, now + hold)
         placed = PlacedOrder(
             order_id=order.id,
             number=ids.format_order_number(order.number),
@@ -131,102 +110,7 @@ def decide(
     return plan
 
 
-def _add_up(command: PlaceOrder) -> list[_Demand]:
-    """Lines with the same offer are one line."""
-    demands: dict[OfferKey, _Demand] = {}
-    for index, line in enumerate(command.lines):
-        key = (line.variant_id, line.seller_id)
-        known = demands.get(key)
-        if known is None:
-            demands[key] = _Demand(key, line.quantity, index)
-        else:
-            known.quantity += line.quantity
-    return list(demands.values())
-
-
-def _unit_prices(claimed: Claimed[PlaceOrder], demands: Sequence[_Demand], market: _Market) -> list[int] | Rejection:
-    """What a unit of each demand costs, or why it can't be had."""
-    command = claimed.command
-    prices: dict[OfferKey, int] = {}
-    for demand in demands:
-        path = f"lines[{demand.index}]"
-        offer = market.offers.get(demand.key)
-        if offer is None:
-            return Rejection(422, Code.UNKNOWN_OFFER, "there is no such offer of this seller", path)
-        if not offer.sellable:
-            return Rejection(409, Code.OFFER_UNAVAILABLE, f"{offer.sku} is not for sale now", path)
-        price = unit_price(offer, command, claimed.principal, market.pricing, market.now)
-        if price is None:
-            return Rejection(
-                422,
-                Code.CURRENCY_MISMATCH,
-                f"the order is in {command.currency}, the offer in {offer.currency}; one order has one currency",
-                path,
-            )
-        if demand.quantity > market.line_quantity_max:
-            return Rejection(
-                422,
-                Code.QUANTITY_TOO_LARGE,
-                f"at most {market.line_quantity_max} units of one offer",
-                f"{path}.quantity",
-            )
-        prices[demand.key] = price
-    return _refuse_for_price(command, prices) or list(prices.values())
-
-
-def _refuse_for_price(command: PlaceOrder, prices: Mapping[OfferKey, int]) -> Rejection | None:
-    for index, line in enumerate(command.lines):
-        expected = line.expected_unit_price
-        if expected is None:
-            continue
-        price = prices[line.variant_id, line.seller_id]
-        if expected.amount != price or expected.currency != command.currency:
-            return Rejection(
-                409,
-                Code.PRICE_CHANGED,
-                f"the price is {price} {command.currency} (minor units) now",
-                f"lines[{index}].expected_unit_price",
-            )
-    return None
-
-
-def _refuse_for_stock(
-    demands: Sequence[_Demand], left: Mapping[OfferKey, int], short: set[OfferKey]
-) -> Rejection | None:
-    lacking = [demand for demand in demands if demand.quantity > left[demand.key]]
-    if not lacking:
-        return None
-    short.update(demand.key for demand in lacking)
-    first = lacking[0]
-    available = max(left[first.key], 0)
-    return Rejection(
-        409,
-        Code.OUT_OF_STOCK,
-        f"{first.quantity} wanted, {available} available",
-        f"lines[{first.index}]",
-    )
-
-
-def _price(
-    claimed: Claimed[PlaceOrder], demands: Sequence[_Demand], prices: Sequence[int], market: _Market
-) -> _Priced | Rejection:
-    command = claimed.command
-    address = address_of(command, claimed.principal, market.pricing)
-    if isinstance(address, Rejection):
-        return address
-    lines = [(market.offers[demand.key], demand.quantity, price) for demand, price in zip(demands, prices, strict=True)]
-    basket = basket_of(command, claimed.principal, lines, address, market.pricing.codes)
-    version = quote(basket, market.pricing.book, market.pricing.usage, market.now)
-    if isinstance(version, Rejection):
-        return version
-    if command.promotions is CodesMode.STRICT:
-        refusal = refuse_codes(command.codes, version.refused_codes)
-        if refusal is not None:
-            return refusal
-    return _Priced(demands, prices, address, version)
-
-
-def _freeze(claimed: Claimed[PlaceOrder], priced: _Priced, market: _Market) -> OrderRow:
+def _freeze(claimed: Claimed[PlaceOrder], priced: PricedOrder, market: Market, expires_at: datetime) -> OrderRow:
     lines: list[LineRow] = []
     sellers: dict[UUID, int] = {}
     for line_no, (demand, price) in enumerate(zip(priced.demands, priced.prices, strict=True)):
@@ -257,7 +141,7 @@ def _freeze(claimed: Claimed[PlaceOrder], priced: _Priced, market: _Market) -> O
         email=claimed.command.email,
         currency=claimed.command.currency,
         placed_at=market.now,
-        expires_at=market.expires_at,
+        expires_at=expires_at,
         sellers=tuple(sellers),
         lines=tuple(lines),
         price=price_of(priced.version, range(len(lines)), sellers),

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from domain import ids
+from domain.accounts.address_model import PostalAddress
 from domain.connection import Connection
 from domain.money import Money
 from domain.orders.lifecycle import order_status
@@ -16,6 +17,7 @@ from domain.orders.model import Fulfilment, OrderStatus, Payment
 
 LOAD = """
 SELECT o.id, o.number, o.buyer, o.email, o.currency, o.payment, o.placed_at, o.expires_at, o.expired_at,
+       o.ship_to,
        p.version AS price_version, p.total_minor
 FROM orders o
 CROSS JOIN LATERAL (
@@ -89,7 +91,10 @@ class PriceView(Struct, frozen=True):
 
 
 class OrderView(Struct, frozen=True):
-    """An order with its seller orders, lines, reservations and current price version."""
+    """An order with its seller orders, lines, reservations and current price version.
+
+    ``ship_to`` is the address as it was at placing; null where none was given.
+    """
 
     id: UUID
     number: str
@@ -98,6 +103,7 @@ class OrderView(Struct, frozen=True):
     status: OrderStatus
     payment: Payment
     currency: str
+    ship_to: PostalAddress | None
     price: PriceView
     placed_at: datetime
     expires_at: datetime
@@ -151,6 +157,7 @@ async def load_order(conn: Connection, order_id: UUID) -> OrderView | None:
         status=_status(row, [Fulfilment(s["fulfilment"]) for s in sellers]),
         payment=Payment(row["payment"]),
         currency=currency,
+        ship_to=None if row["ship_to"] is None else msgspec.json.decode(row["ship_to"], type=PostalAddress),
         price=PriceView(row["price_version"], Money(row["total_minor"], currency)),
         placed_at=row["placed_at"],
         expires_at=row["expires_at"],

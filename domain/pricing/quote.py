@@ -161,6 +161,14 @@ def quote(order: QuoteOrder, book: Book, usage: Usage, now: datetime) -> PriceVe
     return PriceVersion(priced_lines, priced_shipping, _explain(candidates, result, list(sellers)), total)
 
 
+def shipping_options(order: QuoteOrder, book: Book, version: PriceVersion) -> dict[UUID, Sequence[Offered]]:
+    """The ways each seller order could be shipped at this price; none where nobody has said how, or where to."""
+    sellers: dict[UUID, int] = {}
+    seller_nos = [sellers.setdefault(line.facts.seller_id, len(sellers)) for line in order.lines]
+    shipper = _Shipper(order, book, list(sellers), seller_nos)
+    return dict(zip(sellers, shipper.options([line.net_minor for line in version.lines]), strict=True))
+
+
 def _too_large() -> Rejection:
     return Rejection(422, Code.AMOUNT_TOO_LARGE, f"the order's total passes {MINOR_MAX} minor units", "lines")
 
@@ -266,22 +274,30 @@ class _Shipper:
             return [order.shipping.get(seller, _UNSHIPPED) for seller in self._sellers]
         if order.destination is None:
             return [_UNSHIPPED] * len(self._sellers)
+        offered = self.options(lines_minor)
+        return [self._choose(seller, order.destination, offered[n]) for n, seller in enumerate(self._sellers)]
+
+    def options(self, lines_minor: Sequence[int]) -> list[list[Offered]]:
+        """The ways each seller order can be shipped, in the order they are listed."""
+        destination, rates = self._order.destination, self._book.shipping
+        if destination is None:
+            return [[] for _ in self._sellers]
         subtotals, weights = [0] * len(self._sellers), [0] * len(self._sellers)
-        for n, net, line in zip(self._seller_nos, lines_minor, order.lines, strict=True):
+        for n, net, line in zip(self._seller_nos, lines_minor, self._order.lines, strict=True):
             subtotals[n] += net
             weights[n] += line.weight_grams * line.quantity
-        return [
-            self._choose(seller, order.destination, Parcel(weights[n], subtotals[n]))
-            for n, seller in enumerate(self._sellers)
-        ]
+        parcels = [Parcel(weight, subtotal) for weight, subtotal in zip(weights, subtotals, strict=True)]
+        found = (
+            [serving.price(parcel) for serving in rates.serving(seller, destination, self._order.currency)]
+            for seller, parcel in zip(self._sellers, parcels, strict=True)
+        )
+        return [[each for each in offered if each is not None] for offered in found]
 
-    def _choose(self, seller: UUID, destination: Destination, parcel: Parcel) -> FrozenShipping | Rejection:
+    def _choose(self, seller: UUID, destination: Destination, offered: Sequence[Offered]) -> FrozenShipping | Rejection:
         """The method that was chosen, or without a choice the cheapest, the first listed of equals."""
-        rates, wanted = self._book.shipping, self._order.methods.get(seller)
-        if not rates.ships(seller):
+        wanted = self._order.methods.get(seller)
+        if not self._book.shipping.ships(seller):
             return _UNSHIPPED if wanted is None else _no_such_method(seller)
-        found = [serving.price(parcel) for serving in rates.serving(seller, destination, self._order.currency)]
-        offered: list[Offered] = [each for each in found if each is not None]
         if wanted is not None:
             offered = [each for each in offered if each.method_id == wanted]
             if not offered:

@@ -219,6 +219,7 @@ class Entry(Struct, frozen=True):
 # What would end who asks, or make something else of them, gets a body that fails by its content.
 ENTRIES = {
     "POST /orders": Entry(body=_order),
+    "POST /orders/quote": Entry(body=_order),
     "GET /orders": Entry(Things.fresh_order),
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),

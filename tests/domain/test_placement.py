@@ -13,6 +13,7 @@ from domain.inventory.model import MovementKind, StockKey
 from domain.journal.model import Faulted, Rejected, Succeeded
 from domain.money import MINOR_MAX
 from domain.orders import placement
+from domain.orders.demand import offers_of
 from domain.orders.model import OrderLine, PlacedOrder, PlaceOrder
 from tests.domain.strategies import HOLD, NOW, batches, claim, decide, laws
 
@@ -280,4 +281,4 @@ def _one_offer(**changes):
 
 def test_offers_of_a_batch_are_named_once_each():
     commands, offers = _one_offer()
-    assert placement.offers_of([*commands, *commands]) == list(offers)
+    assert offers_of(c.command for c in [*commands, *commands]) == list(offers)

@@ -11,6 +11,7 @@ from domain.journal.model import Claimed
 from domain.limits import Limits
 from domain.orders import placement
 from domain.orders.basket import no_pricing
+from domain.orders.demand import offers_of
 from domain.orders.sql import insert_placed
 from domain.writing import Rows, write
 from infra.clock import new_id
@@ -23,7 +24,7 @@ TABLES = ("orders", "seller_orders", "order_lines", "price_versions", "reservati
 
 async def _placed(conn: Connection, commands: list[Claimed[Any]]) -> dict[str, list[Any]]:
     """Write orders and return all their rows, but for what the database adds by itself."""
-    offers = await load_offers(conn, placement.offers_of(commands))
+    offers = await load_offers(conn, offers_of(c.command for c in commands))
     limits = Limits()
     now = commands[0].created_at
     plan = placement.decide(

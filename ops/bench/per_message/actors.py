@@ -18,6 +18,7 @@ from domain.inventory.model import StockKey
 from domain.journal.model import Claimed
 from domain.orders import placement
 from domain.orders.basket import no_pricing
+from domain.orders.demand import offers_of
 from domain.orders.model import PlaceOrder
 from domain.orders.sql import placed_rows
 from domain.writing import write
@@ -69,7 +70,7 @@ async def place_order(order_id: str, buyer: str, created_at: float, order: dict[
     """Place the order in one transaction."""
     command = msgspec.convert(order, PlaceOrder)
     claimed = Claimed(UUID(order_id), UUID(buyer), 0, "", datetime.fromtimestamp(created_at, UTC), command)
-    keys = placement.offers_of([claimed])
+    keys = offers_of([claimed.command])
     async with database.pool.acquire() as conn, conn.transaction():
         await inventory.lock_stock(conn, [StockKey(*key) for key in keys])
         offers = await load_offers(conn, keys)

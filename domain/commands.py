@@ -11,6 +11,8 @@ from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import CancelOrder, ConfirmOrder, PlaceOrder
+from domain.pricing.codes import MakeCodes
+from domain.pricing.promotion_sweep import SweepPromotions
 from domain.pricing.snapshot import SnapshotCommissions
 
 COMMANDS: tuple[type[Command], ...] = (
@@ -18,6 +20,8 @@ COMMANDS: tuple[type[Command], ...] = (
     CancelOrder,
     ConfirmOrder,
     SnapshotCommissions,
+    MakeCodes,
+    SweepPromotions,
     ExpireReservations,
     SendLink,
     SendAccountMail,
@@ -29,7 +33,14 @@ COMMANDS: tuple[type[Command], ...] = (
 
 SWEEPS: dict[str, Command] = {
     command.job: command
-    for command in (ExpireReservations(), RelistProducts(), RescueRuns(), PruneJournal(), PruneExpired())
+    for command in (
+        ExpireReservations(),
+        SweepPromotions(),
+        RelistProducts(),
+        RescueRuns(),
+        PruneJournal(),
+        PruneExpired(),
+    )
 }
 """What ``POST /sweeps/{job}`` and the scheduler submit, by job."""
 

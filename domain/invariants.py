@@ -21,6 +21,8 @@ from domain.accounts import audit_sql as accounts
 from domain.catalog import audit_sql as catalog
 from domain.catalog import product_audit_sql as products
 from domain.connection import Connection
+from domain.orders import redemption_audit_sql as redemptions
+from domain.pricing import audit_sql as pricing
 
 SAMPLE_MAX = 5
 CHECK_SECONDS_MAX = 9
@@ -205,8 +207,10 @@ WHERE o.id IS NULL OR p.order_id IS NULL OR p.versions <> p.last OR NOT p.add_up
 _FIRST_PRICE_VERSION_IS_THE_LINES = f"""
 SELECT coalesce(p.order_id, l.order_id)::text AS key
 FROM (
-    SELECT v.order_id, u.line_no, u.amount
-    FROM price_versions v CROSS JOIN LATERAL unnest(v.lines, v.amounts_minor) AS u (line_no, amount)
+    SELECT v.order_id, u.line_no, u.net + coalesce(u.by_seller, 0) + coalesce(u.by_platform, 0) AS amount
+    FROM price_versions v
+    CROSS JOIN LATERAL unnest(v.lines, v.amounts_minor, v.seller_discounts_minor, v.platform_discounts_minor)
+        AS u (line_no, net, by_seller, by_platform)
     WHERE v.version = 1 AND {_in("v.order_id")}
 ) p
 FULL JOIN (SELECT * FROM order_lines WHERE {_in("order_id")}) l ON l.order_id = p.order_id AND l.line_no = p.line_no
@@ -345,6 +349,8 @@ INVARIANTS: Mapping[str, str] = {
     "order_version_is_last_event": _ORDER_VERSION_IS_LAST_EVENT,
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
+    **redemptions.REDEMPTIONS,
+    **pricing.PROMOTIONS,
     **accounts.SELLERS,
     **catalog.TAXONOMY,
     **catalog.OFFERS,

@@ -41,6 +41,7 @@ from domain.journal.tables import (
 )
 from domain.orders.tables import CancelledLines, OrderLines, Orders, PriceVersions, SellerOrders
 from domain.pricing.tables import (
+    CodeBatches,
     CommissionRules,
     CommissionSnapshots,
     PricingVersions,
@@ -85,6 +86,7 @@ TABLES = [
     Promotions,
     PromotionVersions,
     PromotionCodes,
+    CodeBatches,
     PromotionUses,
     Redemptions,
     CommissionRules,

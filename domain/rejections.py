@@ -42,6 +42,7 @@ class Code(StrEnum):
     QUANTITY_TOO_LARGE = "quantity_too_large"
     AMOUNT_TOO_LARGE = "amount_too_large"
     CODE_REFUSED = "code_refused"
+    PROMOTION_STATE = "promotion_state"
     NOT_SHIPPABLE = "not_shippable"
     UNKNOWN_SHIPPING_METHOD = "unknown_shipping_method"
     UNKNOWN_ADDRESS = "unknown_address"
@@ -82,6 +83,7 @@ _TITLES = {
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.SELLER_STATE: "The seller's state doesn't allow this",
     Code.PRODUCT_STATE: "The product's state doesn't allow this",
+    Code.PROMOTION_STATE: "The promotion's state doesn't allow this",
     Code.JOB_STATE: "The job's state doesn't allow this",
 }
 

@@ -95,6 +95,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     reset_link_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
 
     expiry_sweep_seconds: Seconds = 5.0
+    promotion_sweep_seconds: Seconds = 60.0
     relist_sweep_seconds: Seconds = 5.0
     rescue_sweep_seconds: Seconds = 2.0
     prune_sweep_seconds: Seconds = 300.0

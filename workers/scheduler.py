@@ -25,6 +25,7 @@ from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.pricing.promotion_sweep import SweepPromotions
 from infra import postgres, telemetry
 from infra.boot import boot
 from infra.broker import Doorbell
@@ -42,6 +43,7 @@ def periods(config: Settings) -> dict[str, float]:
     """How often each sweep is due, in seconds, by job."""
     return {
         ExpireReservations.job: config.expiry_sweep_seconds,
+        SweepPromotions.job: config.promotion_sweep_seconds,
         RelistProducts.job: config.relist_sweep_seconds,
         RescueRuns.job: config.rescue_sweep_seconds,
         PruneJournal.job: config.prune_sweep_seconds,

@@ -37,10 +37,10 @@ class Scope(StrEnum):
     ORDERS_WRITE = "orders:write"
     CATALOG_READ = "catalog:read"
     CATALOG_WRITE = "catalog:write"
-    SELLERS_READ = "sellers:read"
-    SELLERS_WRITE = "sellers:write"
     PRICING_READ = "pricing:read"
     PRICING_WRITE = "pricing:write"
+    SELLERS_READ = "sellers:read"
+    SELLERS_WRITE = "sellers:write"
     OPERATION_READ = "operation:read"
     OPERATION_WRITE = "operation:write"
 

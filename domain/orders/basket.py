@@ -13,6 +13,7 @@ from domain.accounts.address_model import PostalAddress
 from domain.catalog.model import Offer, OfferKey
 from domain.orders.model import PlaceOrder
 from domain.pricing.book import Book, empty_book
+from domain.pricing.codes import code_key
 from domain.pricing.contest import CodeGiven, FoundCode, Usage, no_usage
 from domain.pricing.promotions import Live
 from domain.pricing.quote import Explained, QuoteLine, QuoteOrder
@@ -41,11 +42,6 @@ class Pricing(Struct, frozen=True):
 def no_pricing() -> Pricing:
     """A marketplace without rules: orders cost what their offers say."""
     return Pricing(empty_book(), no_usage(), {}, {}, {}, {})
-
-
-def code_key(text: str) -> str:
-    """As codes are compared: letter case doesn't count."""
-    return text.upper()
 
 
 def code_keys(commands: Iterable[PlaceOrder]) -> list[str]:

@@ -14,6 +14,7 @@ from domain.inventory.model import Movement, Reservation, StockKey
 from domain.journal.model import BatchOutcome, Command, Event, Lane
 from domain.money import Currency, Minor, Money
 from domain.orders.price import Price
+from domain.pricing.codes import CodeText
 from domain.pricing.quote import FrozenTerms
 from domain.pricing.use_sql import Redemption
 from domain.pricing.uses import UseKey
@@ -25,7 +26,6 @@ LINE_ROWS = 5
 """Rows a line writes, roughly: line, reservation, movement, and its share of seller order and stock."""
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_CEILING, description="units")]
-CodeText = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[0-9A-Za-z_-]+(?![\s\S])")]
 LineNo = Annotated[int, Meta(ge=0, le=LINES_CEILING)]
 
 

@@ -14,14 +14,15 @@ from domain.connection import Connection
 from domain.money import Money
 from domain.orders.lifecycle import order_status
 from domain.orders.model import Fulfilment, OrderStatus, Payment
+from domain.orders.price_sql import PRICE_NAMES, price_from
+from domain.orders.price_view import PriceView, price_view
 
 LOAD = """
 SELECT o.id, o.number, o.buyer, o.email, o.currency, o.payment, o.placed_at, o.expires_at, o.expired_at,
-       o.ship_to,
-       p.version AS price_version, p.total_minor
+       o.ship_to, p.total_minor
 FROM orders o
 CROSS JOIN LATERAL (
-    SELECT version, total_minor FROM price_versions v WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
+    SELECT total_minor FROM price_versions v WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
 ) p
 WHERE o.id = ANY ($1::uuid[])
 ORDER BY o.id DESC
@@ -38,6 +39,10 @@ SELECT l.order_id, l.line_no, l.seller_id, l.variant_id, l.sku, l.title, l.categ
 FROM order_lines l
 LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
 WHERE l.order_id = ANY ($1::uuid[]) ORDER BY l.order_id, l.line_no
+"""
+
+LOAD_PRICE = f"""
+SELECT version, {PRICE_NAMES} FROM price_versions WHERE order_id = $1 ORDER BY version DESC LIMIT 1
 """
 
 LOAD_RESERVATIONS = "SELECT id, status, quantity, expires_at FROM reservations WHERE id = ANY ($1::uuid[])"
@@ -81,13 +86,6 @@ class ReservationView(Struct, frozen=True):
     status: str
     quantity: int
     expires_at: datetime
-
-
-class PriceView(Struct, frozen=True):
-    """The price version that counts."""
-
-    version: int
-    total: Money
 
 
 class OrderView(Struct, frozen=True):
@@ -148,6 +146,7 @@ async def load_order(conn: Connection, order_id: UUID) -> OrderView | None:
     lines = await conn.fetch(LOAD_LINES, [order_id])
     holds = [ids.child(order_id, ids.Kind.RESERVATION, line["line_no"]) for line in lines]
     reservations = await conn.fetch(LOAD_RESERVATIONS, holds)
+    (price,) = await conn.fetch(LOAD_PRICE, order_id)
     currency = row["currency"]
     return OrderView(
         id=row["id"],
@@ -158,7 +157,14 @@ async def load_order(conn: Connection, order_id: UUID) -> OrderView | None:
         payment=Payment(row["payment"]),
         currency=currency,
         ship_to=None if row["ship_to"] is None else msgspec.json.decode(row["ship_to"], type=PostalAddress),
-        price=PriceView(row["price_version"], Money(row["total_minor"], currency)),
+        price=price_view(
+            order_id,
+            price["version"],
+            price_from(price),
+            currency=currency,
+            gross_minor={line["line_no"]: line["total_minor"] for line in lines},
+            sellers={s["seller_no"]: s["seller_id"] for s in sellers},
+        ),
         placed_at=row["placed_at"],
         expires_at=row["expires_at"],
         expired_at=row["expired_at"],

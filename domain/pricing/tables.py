@@ -44,6 +44,15 @@ class PromotionCodes(Table):
     created_at = Timestamptz()
 
 
+class CodeBatches(Table):
+    """How many codes of a promotion each command has made."""
+
+    command_id = UUID(primary_key=True, default=None)
+    promotion_id = UUID(default=None)
+    made = Integer(default=None)
+    at = Timestamptz(default=None)
+
+
 class PromotionUses(Table):
     """How often limited promotions were used and may be, keyed (promotion, user); zeros stand for all users."""
 

@@ -76,13 +76,20 @@ async def load_uses(conn: Connection, keys: Iterable[UseKey]) -> dict[UseKey, tu
     return {(row["promotion_id"], row["user_id"]): (row["used"], row["most"]) for row in rows}
 
 
-async def lock_uses(conn: Connection, keys: Mapping[UseKey, int]) -> None:
-    """Lock counters in key order; one that isn't there yet is made, to be used as often at most as is said."""
+async def open_uses(conn: Connection, keys: Mapping[UseKey, int]) -> None:
+    """Make counters that aren't there yet, each to be used as often at most as is said."""
     if not keys:
         return
     ordered = sorted(keys)
     await conn.execute(OPEN_USES, *_columns(ordered), [keys[key] for key in ordered])
-    await conn.execute(LOCK_USES, *_columns(ordered))
+
+
+async def lock_uses(conn: Connection, keys: Mapping[UseKey, int]) -> None:
+    """Lock counters in key order; one that isn't there yet is made, to be used as often at most as is said."""
+    if not keys:
+        return
+    await open_uses(conn, keys)
+    await conn.execute(LOCK_USES, *_columns(sorted(keys)))
 
 
 async def apply_uses(conn: Connection, deltas: Mapping[UseKey, int]) -> bool:

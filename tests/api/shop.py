@@ -13,12 +13,14 @@ import httpx
 
 from domain.accounts.model import Role
 from domain.catalog.category_sql import hold_tree
-from domain.journal.model import SYSTEM
+from domain.invariants import run_audit
+from domain.journal.model import SYSTEM, Command
+from domain.journal.sql import insert_commands
 from ops.catalog import write_catalog
 from ops.goods import NewOffer, NewSeller
 from ops.stack import EmbeddedStack
 from tests import databases
-from tests.builders import offer, token, write_account, write_member, write_offers
+from tests.builders import new, offer, token, write_account, write_member, write_offers
 from tests.system import System, eventually
 
 JOURNAL = ("commands", "pending", "outcomes", "parked", "idempotency", "orders", "reservations", "movements", "events")
@@ -79,6 +81,17 @@ class Shop:
         made = offer(NewSeller(seller_id, "A seller"))
         self._runner.run(write_catalog(self._conn, [], [made], actor=SYSTEM, reason="test"))
         return made
+
+    def submit(self, orders: Sequence[tuple[UUID, Command]]) -> list[UUID]:
+        """Write commands of principals to the journal, as the api does but without a bell; return their ids."""
+        made = [new(command, principal=principal) for principal, command in orders]
+        self._runner.run(insert_commands(self._conn, made))
+        return [command.id for command in made]
+
+    def violations(self) -> dict[str, list[str]]:
+        """What the audit finds."""
+        audit = self._runner.run(run_audit(self._conn))
+        return {check.name: check.sample for check in audit.checks if check.violations}
 
     def account(self, *roles: Role, **kwargs: Any) -> UUID:
         """Write an account; see :func:`tests.builders.write_account`."""

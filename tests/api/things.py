@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from domain.accounts.model import Position, Role
@@ -25,8 +26,11 @@ NEW_REFRESH = "INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES 
 HIDE_VARIANT = "UPDATE variants SET active = false WHERE id = $1"
 HIDE_PRODUCT = "UPDATE products SET status = 'inactive' WHERE id = $1"
 SUBMITTED_PRODUCT = "UPDATE products SET status = 'pending_approval' WHERE id = $1"
+NEW_PROMOTION = """
+INSERT INTO promotions (id, seller_id, state, content, created_at, updated_at) VALUES ($1, $2, $3, $4, now(), now())
+"""
 QUIET_LANE = "pricing"
-"""A lane in which nothing waits while these tests run."""
+"""A lane in which nothing waits that these tests wait for."""
 _numbers = itertools.count(1)
 
 
@@ -157,6 +161,17 @@ class Things:
         assert owner.seller_id is not None
         return self.shop.offer_of(owner.seller_id)
 
+    def promotion(self, owner: Persona) -> Named:
+        return self._promotion(owner, "draft")
+
+    def active_promotion(self, owner: Persona) -> Named:
+        return self._promotion(owner, "active")
+
+    def _promotion(self, owner: Persona, state: str) -> Named:
+        promotion, content = new_id(), msgspec.json.encode(PROMOTION).decode()
+        self.shop.execute(NEW_PROMOTION, promotion, owner.seller_id, state, content)
+        return {"promotion_id": str(promotion)}
+
     def lane(self, _: Persona) -> Named:
         return {"lane": QUIET_LANE}
 
@@ -174,6 +189,7 @@ class Things:
 COMMISSION = {"title": "A rule", "rate_bp": 1000, "valid_until": "2020-01-01T00:00:00Z"}
 """A rule that has ended: orders of other tests pay nothing by it."""
 ADDRESS = {"name": "A", "line1": "B", "city": "C", "country": "DE"}
+PROMOTION = {"title": "T", "benefit": {"type": "percentage", "level": "line", "off_bp": 100}, "funding": "seller"}
 WEAK, NO_LINK = "short", "no link of ours"
 
 
@@ -224,6 +240,16 @@ ENTRIES = {
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),
     "POST /orders/{order_id}/cancel": Entry(Things.order),
+    "GET /promotions": Entry(Things.promotion),
+    "POST /promotions": Entry(body=PROMOTION),
+    "GET /promotions/{promotion_id}": Entry(Things.promotion),
+    "PUT /promotions/{promotion_id}": Entry(Things.promotion, PROMOTION),
+    "POST /promotions/{promotion_id}/activate": Entry(Things.promotion),
+    "POST /promotions/{promotion_id}/pause": Entry(Things.active_promotion),
+    "POST /promotions/{promotion_id}/end": Entry(Things.active_promotion),
+    "GET /promotions/{promotion_id}/usage": Entry(Things.promotion),
+    "GET /promotions/{promotion_id}/codes": Entry(Things.promotion),
+    "POST /promotions/{promotion_id}/codes": Entry(Things.promotion, {"count": 1}),
     "GET /jobs": Entry(Things.fresh_order),
     "GET /jobs/{job_id}": Entry(Things.job),
     "GET /jobs/{job_id}/events": Entry(Things.job),

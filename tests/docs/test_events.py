@@ -46,6 +46,7 @@ from domain.orders.model import (
     PlacedLine,
 )
 from domain.pricing.commission_edit import RuleWritten
+from domain.pricing.promotion_edit import CodesMade, PromotionChanged, PromotionCreated
 from domain.pricing.rate_cards import RateCardReplaced
 from infra.clock import new_id
 from ops.catalog import write_catalog
@@ -57,7 +58,8 @@ PAGE = Path("docs/events.md")
 
 
 NOUNS = (
-    "order|account|address|api_key|session|seller|product|variant|offer|category|attribute|rate_card|commission_rule"
+    "order|account|address|api_key|session|seller|product|variant|offer|category|attribute|rate_card|promotion"
+    "|commission_rule"
 )
 
 
@@ -143,6 +145,19 @@ def test_the_fields_of_the_taxonomys_events_are_listed():
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind
     assert {kind for kind in page if kind.startswith(("category.", "attribute."))} == set(fields)
+
+
+def test_the_fields_of_the_events_of_promotions_are_listed():
+    page = documented()
+    fields = {
+        "promotion.created": PromotionCreated,
+        "promotion.changed": PromotionChanged,
+        "promotion.codes_made": CodesMade,
+    }
+    for kind, struct in fields.items():
+        assert page[kind] == set(struct.__struct_fields__), kind
+    for kind in ("promotion.activated", "promotion.paused", "promotion.ended"):
+        assert page[kind] == set(), kind
 
 
 def test_the_fields_of_the_events_of_accounts_are_listed():

@@ -5,7 +5,7 @@ commands: each must end the same way whatever the order they run in.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +22,9 @@ from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM, Command
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import CancelOrder, ConfirmOrder, PlaceOrder
+from domain.pricing.codes import MakeCodes, NewCodes
+from domain.pricing.promotion_model import PromotionState
+from domain.pricing.promotion_sweep import SweepPromotions
 from domain.pricing.snapshot import SnapshotCommissions
 from infra.clock import new_id
 from jobs.confirm_orders import confirm_orders
@@ -29,6 +32,7 @@ from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
 from tests.jobs.outside import UNKNOWN
+from tests.promotions import write_promotion
 
 Builder = Callable[[Rig], Awaitable[list[Command]]]
 
@@ -95,6 +99,33 @@ async def commissions_to_snapshot(rig: Rig) -> list[Command]:
     await rig.drain(rig.runner(confirm_orders))
     await _withdraw(rig, "snapshot_commissions")
     return [SnapshotCommissions(command.order_id) for command in confirmations if isinstance(command, ConfirmOrder)]
+
+
+async def codes_to_make(rig: Rig) -> list[Command]:
+    """Codes that are listed, some of them twice, and made up; of a promotion that has them, of one that ended."""
+    there = new_id().hex.upper()
+    one, other = await write_promotion(rig.conn, there), await write_promotion(rig.conn, state=PromotionState.DRAFT)
+    ended = await write_promotion(rig.conn, state=PromotionState.ENDED)
+    listed = tuple(new_id().hex for _ in range(3))
+    return [
+        MakeCodes(one.id, NewCodes((*listed, listed[0].upper(), there))),
+        MakeCodes(one.id, NewCodes(count=40)),
+        MakeCodes(other.id, NewCodes(count=30, prefix="X-", length=12)),
+        MakeCodes(other.id, NewCodes((there,))),
+        MakeCodes(ended.id, NewCodes(count=1)),
+        MakeCodes(new_id(), NewCodes(count=1)),
+    ]
+
+
+async def promotions_to_sweep(rig: Rig) -> list[Command]:
+    """Promotions whose time is over, active and paused, and some whose isn't; one that was used."""
+    over, later = datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC) + timedelta(days=1)
+    for state in PromotionState:
+        await write_promotion(rig.conn, state=state, ends_at=over, uses_max=10)
+        await write_promotion(rig.conn, state=state, ends_at=later, uses_per_user_max=1)
+    await write_promotion(rig.conn, automatic=True, uses_max=10, uses_per_user_max=1)
+    await _placed(rig, 3)
+    return [SweepPromotions(), SweepPromotions()]
 
 
 async def reservations_to_expire(rig: Rig) -> list[Command]:
@@ -207,6 +238,8 @@ SAMPLES: dict[str, Builder] = {
     "cancel_orders": orders_to_cancel,
     "confirm_orders": orders_to_confirm,
     "snapshot_commissions": commissions_to_snapshot,
+    "make_codes": codes_to_make,
+    "sweep_promotions": promotions_to_sweep,
     "expire_reservations": reservations_to_expire,
     "send_account_mail": mails_to_send,
     "relist_products": products_to_relist,

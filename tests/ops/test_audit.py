@@ -9,7 +9,7 @@ import pytest
 
 from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
-from tests.ops import broken_offers, broken_products, broken_sellers, broken_taxonomy
+from tests.ops import broken_offers, broken_products, broken_promotions, broken_sellers, broken_taxonomy
 from tests.ops.breaking import Corrupt, Ways
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.trade import Trade
@@ -292,6 +292,7 @@ _CASES = [
     *broken_offers.WAYS.cases,
     *broken_products.WAYS.cases,
     *broken_sellers.WAYS.cases,
+    *broken_promotions.WAYS.cases,
 ]
 
 

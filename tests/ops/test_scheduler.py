@@ -15,7 +15,12 @@ from tests.ops.database import execute, fetch
 from tests.system import System, eventually
 from workers.scheduler import periods, slot_of, tick_of
 
-OFTEN = {"EXPIRY_SWEEP_SECONDS": "0.5", "RESCUE_SWEEP_SECONDS": "0.5", "PRUNE_SWEEP_SECONDS": "0.5"}
+OFTEN = {
+    "EXPIRY_SWEEP_SECONDS": "0.5",
+    "PROMOTION_SWEEP_SECONDS": "0.5",
+    "RESCUE_SWEEP_SECONDS": "0.5",
+    "PRUNE_SWEEP_SECONDS": "0.5",
+}
 SELDOM = {"EXPIRY_SWEEP_SECONDS": "3600", "RESCUE_SWEEP_SECONDS": "3600", "PRUNE_SWEEP_SECONDS": "3600"}
 
 

@@ -21,11 +21,13 @@ from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.limits import Limits
 from domain.orders.model import CancelOrder, OrderLine, PlaceOrder
+from domain.pricing.promotion_model import PromotionState
 from infra import postgres
 from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewOffer, NewSeller
 from tests.builders import new, offer, place, submit
+from tests.promotions import write_promotion
 from workers.batches import BatchRunner, Cursor
 
 
@@ -43,6 +45,11 @@ class Trade(Struct, frozen=True):
     sweep: UUID
     cancelling: UUID
     """The command that cancelled the order whole."""
+    promoted: UUID
+    """An order with a promotion that counts all it can count."""
+    unpromoted: UUID
+    """An order that had one and was cancelled."""
+    promotion: UUID
 
 
 async def run_all(conn: Any, database_url: str, *names: str, limits: Limits | None = None) -> None:
@@ -98,6 +105,20 @@ async def _shelve(conn: Any) -> None:
         await category_sql.unassign_attributes(conn, [Assigned(shelf, size.id, None, 1, 4)], actor=SYSTEM)
 
 
+async def _promote(conn: Any, database_url: str, offered: NewOffer) -> tuple[UUID, UUID, UUID]:
+    """Have one order use a promotion, and another one that is cancelled."""
+    promotion = await write_promotion(conn, "First", uses_max=9, uses_per_user_max=2, first_order=True)
+    await write_promotion(conn, "Draft", "Drafts", state=PromotionState.DRAFT)
+    order = msgspec.structs.replace(place(offered), codes=("first",))
+    made = [new(order) for _ in range(2)]
+    await insert_commands(conn, made)
+    promoted, unpromoted = (each.id for each in made)
+    await run_all(conn, database_url, "place_orders")
+    await submit(conn, CancelOrder(unpromoted))
+    await run_all(conn, database_url, "cancel_orders")
+    return promotion.id, promoted, unpromoted
+
+
 async def trade(conn: Any, database_url: str) -> Trade:
     """Trade a little on an empty database."""
     sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
@@ -128,6 +149,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     await run_all(conn, database_url, "place_orders")
     cancelling, _ = await submit(conn, CancelOrder(cancelled), CancelOrder(partly, lines=(0,)), principal=buyer)
     await run_all(conn, database_url, "cancel_orders")
+    promotion, promoted, unpromoted = await _promote(conn, database_url, b)
     (queued,) = await submit(conn, place(c), principal=buyer)
     return Trade(
         offers=offers,
@@ -140,4 +162,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
         queued=queued,
         sweep=sweep,
         cancelling=cancelling,
+        promoted=promoted,
+        unpromoted=unpromoted,
+        promotion=promotion,
     )

@@ -164,6 +164,7 @@ def _of_orders(sample: Any) -> Arguments:
         (v, "LOAD"): (ids,),
         (v, "LOAD_SELLER_ORDERS"): (ids,),
         (v, "LOAD_LINES"): (ids,),
+        (v, "LOAD_PRICE"): (ids[0],),
         (v, "LOAD_RESERVATIONS"): (ids,),
         (v, "LIST_OF_BUYER"): (buyer, bounds[1], 50),
         (v, "LIST_ALL"): (bounds[1], 50),

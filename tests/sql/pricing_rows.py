@@ -6,7 +6,17 @@ from uuid import UUID
 
 from domain.orders import commission_sql as order_commission
 from domain.orders import price_sql
-from domain.pricing import book_reads, commission_reads, commission_sql, rate_sql, use_sql, version_sql
+from domain.pricing import (
+    book_reads,
+    code_sql,
+    commission_reads,
+    commission_sql,
+    promotion_reads,
+    promotion_sql,
+    rate_sql,
+    use_sql,
+    version_sql,
+)
 from domain.pricing.commission import ENDED_KEPT
 from tests.sql.taxonomy_rows import nth
 
@@ -14,6 +24,8 @@ from tests.sql.taxonomy_rows import nth
 FILL = """
 INSERT INTO promotions (id, seller_id, state, content, created_at, updated_at)
     SELECT variant, seller, CASE WHEN n % 100 = 0 THEN 'active' ELSE 'ended' END, '{}', now(), now() FROM numbers;
+INSERT INTO promotion_versions (promotion_id, version, content, actor) SELECT variant, 1, '{}', buyer FROM numbers;
+INSERT INTO code_batches (command_id, promotion_id, made, at) SELECT id, variant, 1, now() FROM numbers;
 INSERT INTO promotion_codes (key, text, promotion_id) SELECT 'CODE' || n, 'Code' || n, variant FROM numbers;
 INSERT INTO promotion_uses (promotion_id, user_id, used, most) SELECT variant, buyer, 1, 9 FROM numbers;
 INSERT INTO redemptions (order_id, promotion_id, version, buyer, currency, amount_minor)
@@ -50,6 +62,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (r, "LOAD_KNOWN_CATEGORIES"): ([nth(4, 77)],),
         (r, "LOAD_KNOWN_OFFERS"): (sample["variants"], sample["sellers"]),
         **_of_commission(sample),
+        **_of_promotions(promotions, now),
         (v, "RAISE_VERSION"): ("rates",),
         (v, "HOLD_VERSION"): ("rates",),
         (o, "LOAD_FROZEN_LINES"): (ids,),
@@ -84,4 +97,38 @@ def _of_commission(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (r, "LIST_CALCULATIONS_BETWEEN"): (*place, sellers[0], now),
         (r, "LIST_CALCULATIONS_OF_ORDER"): (*place, ids[0]),
         (r, "LOAD_TOTALS"): (sellers[0], now, now),
+    }
+
+
+def _of_promotions(promotions: list[UUID], now: datetime) -> dict[tuple[str, str], tuple[Any, ...]]:
+    w, r, c = promotion_sql.__name__, promotion_reads.__name__, code_sql.__name__
+    one, count, last = promotions[0], len(promotions), UUID(int=2**128 - 1)
+    codes = (["CODE7", "NEW1"], ["Code7", "New1"], one)
+    return {
+        (w, "LOCK_PROMOTIONS"): (promotions,),
+        (w, "LOCK_OVER"): (now, 200),
+        (w, "UPDATE_PROMOTIONS"): (
+            promotions,
+            [2] * count,
+            ["active"] * count,
+            ["{}"] * count,
+            [now] * count,
+            [None] * count,
+            now,
+        ),
+        (w, "SET_MOST"): (one, 5),
+        (w, "NEXT_LIMITED"): (one, 50),
+        (w, "COMPARE_USES"): (promotions,),
+        (r, "LOAD_PROMOTION_VIEWS"): (promotions,),
+        (r, "LIST_PROMOTIONS"): (last, "draft", 50),
+        (r, "LIST_OF_SELLER"): (last, None, 50, one),
+        (r, "LOAD_USAGE"): (one,),
+        (r, "LOAD_USED_CODES"): (one, 20),
+        (r, "LIST_CODES"): (one, "", 50),
+        (c, "INSERT_CODES"): codes,
+        (c, "INSERT_CODES_RETURNING"): codes,
+        (c, "LOAD_OWNERS"): (["CODE7"],),
+        (c, "DELETE_CODES"): (["CODE7"],),
+        (c, "LOAD_CODE_BATCHES"): (promotions,),
+        (c, "INSERT_CODE_BATCH"): (one, one, 1, now),
     }

@@ -237,6 +237,7 @@ async def test_foreign_keys_stay_inside_an_aggregate(conn: Any):
         ("cancelled_lines", "order_lines"),
         ("promotion_versions", "promotions"),
         ("promotion_codes", "promotions"),
+        ("code_batches", "promotions"),
     }
 
 

@@ -47,6 +47,9 @@ MODULES = [
     "domain.pricing.commission_reads",
     "domain.pricing.commission_sql",
     "domain.pricing.rate_sql",
+    "domain.pricing.code_sql",
+    "domain.pricing.promotion_reads",
+    "domain.pricing.promotion_sql",
     "domain.pricing.use_sql",
     "domain.pricing.version_sql",
 ]

@@ -217,6 +217,22 @@ def test_an_order_that_is_refused_burns_no_use_and_a_cancelled_one_gives_it_back
         assert usage(shop, made)["uses"] == 0
 
 
+def test_cancelling_the_lines_a_promotion_was_for_gives_its_use_back_and_no_other(shop: Shop):
+    first, second = shop.offers(offers=2)
+    codes = (a_code(), a_code())
+    gone, stays = (
+        coded(shop, code, content(offer, uses_max=5, stacking="stackable"))
+        for code, offer in zip(codes, (first, second), strict=True)
+    )
+    buyer = bearer()
+    order = placed(shop, order_with(first, second, codes=codes), buyer)
+    assert {p["promotion_id"] for p in order["price"]["promotions"]} == {gone["id"], stays["id"]}
+    cancel = shop.http.post(f"/orders/{order['id']}/cancel", json={"lines": [0]}, headers=buyer | {"Prefer": "wait=20"})
+    assert cancel.status_code == 200
+    assert (usage(shop, gone)["uses"], usage(shop, gone)["returned"]) == (0, 1)
+    assert (usage(shop, stays)["uses"], usage(shop, stays)["returned"]) == (1, 0)
+
+
 def test_limits_hold_per_promotion_and_per_user_whatever_the_code(shop: Shop):
     (offer,) = shop.offers(units=100)
     one, two = a_code(), a_code()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.accounts.model import Role, Scope
 from infra.clock import new_id
-from tests.api import goods, people, tree
+from tests.api import goods, people, promoting, tree
 from tests.api.shop import Shop, bearer, order, wait
 
 ENVIRONMENT = {"EMAIL_VERIFICATION": "optional", "WAIT_SECONDS_MAX": "2", "RATE_REQUESTS_PER_SECOND": "100000"}
@@ -41,6 +41,7 @@ class Market:
         for _ in range(3):
             self._applicant(self._account())
         self._staff(seller)
+        self._promote(seller)
         self._fill(seller)
 
     def _account(self) -> UUID:
@@ -66,6 +67,15 @@ class Market:
         email = people.register(self.shop)
         self._note("account_id", people.log_in(self.shop, email)["account_id"])
         self._post("/sellers/me/members", {"email": email}, seller.header)
+
+    def _promote(self, seller: goods.Seller) -> None:
+        """Promotions of the platform and of the seller, drafts and active ones, with codes."""
+        funding = {promoting.ADMIN["Authorization"]: "platform", seller.header["Authorization"]: "seller"}
+        for who in (promoting.ADMIN, seller.header):
+            body = promoting.content(funding=funding[who["Authorization"]], uses_max=5)
+            made = [promoting.draft(self.shop, body, who), promoting.active(self.shop, body, who)]
+            promoting.with_codes(self.shop, made[1], new_id().hex, who=who)
+            self._note("promotion_id", *(promotion["id"] for promotion in made))
 
     def _fill(self, seller: goods.Seller) -> None:
         shirts = goods.shirts(self.shop)

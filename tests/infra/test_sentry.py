@@ -14,7 +14,9 @@ import msgspec
 import pytest
 
 from domain.accounts.model import Role
+from domain.pricing.promotion_sweep import SweepPromotions
 from tests.builders import SECRET_KEY, place, submit, token, write_offers
+from tests.promotions import write_promotion
 from tests.system import System, eventually
 
 
@@ -125,6 +127,18 @@ def test_a_command_that_is_parked_is_reported(system: System, database_url: str,
     job = run(database_url, broken)
     (event,) = eventually(lambda: sentry.of("worker"))
     assert (event["tags"]["job"], event["tags"]["job_id"]) == ("place_orders", str(job))
+
+
+def test_uses_of_a_promotion_that_were_counted_wrong_are_reported(system: System, database_url: str, sentry: Collector):
+    system.worker(SENTRY_DSN=sentry.dsn)
+    promotion = run(database_url, lambda conn: write_promotion(conn, uses_max=9))
+    execute(database_url, "UPDATE promotion_uses SET used = 3")
+    run(database_url, lambda conn: submit(conn, SweepPromotions()))
+    (event,) = eventually(lambda: sentry.of("worker"))
+    assert event["tags"]["job"] == "sweep_promotions"
+    thrown = event["exception"]["values"][-1]
+    assert (thrown["type"], str(promotion.id) in thrown["value"]) == ("UsesDifferError", True)
+    assert "promotion_uses_differ" in system.log("worker")
 
 
 def test_errors_of_the_api_arrive_without_what_the_request_held(system: System, database_url: str, sentry: Collector):

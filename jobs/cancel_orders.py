@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from domain.inventory.model import ReservationStatus
 from domain.inventory.sql import end_reservations, restock
 from domain.journal.declare import Batch, batch
-from domain.journal.model import BatchOutcome
+from domain.journal.model import SYSTEM, BatchOutcome
 from domain.journal.sql import insert_events
 from domain.orders import cancellation
-from domain.orders.model import CancelOrder
+from domain.orders.model import CancelOrder, ConfirmOrder
 from domain.orders.sql import apply_cancellations, cancel_parked, load_open_orders, load_placings, lock_orders
 from domain.pricing.use_sql import return_uses
 
@@ -35,4 +37,8 @@ async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
     )
     await return_uses(conn, plan.freed, [], batch.now)
     await restock(conn, released)
+    correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
+    for order_id in plan.free:
+        command = ConfirmOrder(order_id)
+        batch.follow_up(command, msgspec.json.encode(command).decode(), correlations[order_id], SYSTEM)
     return plan.outcomes

@@ -1,11 +1,11 @@
-"""Confirm orders that cost nothing: lock them, decide, and turn their reservations into sales."""
+"""Confirm orders that cost nothing: lock them and what they hold, decide, and turn their reservations into sales."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from domain.inventory.model import ReservationStatus
-from domain.inventory.sql import end_reservations, restock
+from domain.inventory.sql import end_reservations, lock_active, restock
 from domain.journal.declare import Batch, batch
 from domain.journal.model import SYSTEM, BatchOutcome
 from domain.journal.sql import insert_events
@@ -22,7 +22,9 @@ async def confirm_orders(batch: Batch[ConfirmOrder]) -> Sequence[BatchOutcome]:
     conn = batch.conn
     ids = sorted({claimed.command.order_id for claimed in batch.commands})
     await lock_orders(conn, ids)
-    plan = confirmation.decide(batch.commands, await load_open_orders(conn, ids))
+    orders = await load_open_orders(conn, ids)
+    held = await lock_active(conn, [hold for order in orders.values() for hold in confirmation.holds_of(order)])
+    plan = confirmation.decide(batch.commands, orders, held)
     await write_confirmed(conn, plan.versions)
     await insert_events(conn, plan.events)
     confirmed = await end_reservations(

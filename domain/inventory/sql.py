@@ -110,6 +110,8 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
+LOAD_ACTIVE = "SELECT id FROM reservations WHERE id = ANY ($1::uuid[]) AND status = 'active'"
+
 END_RESERVATIONS = """
 UPDATE reservations SET status = $2
 WHERE id = ANY ($1::uuid[]) AND status = 'active'
@@ -215,6 +217,14 @@ class Ended(Struct, frozen=True):
 
     rows: Sequence[Any]
     deltas: dict[StockKey, tuple[int, int]]
+
+
+async def lock_active(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Lock reservations in id order; return those that are active."""
+    if not ids:
+        return set()
+    await conn.execute(LOCK_RESERVATIONS, ids)
+    return {row["id"] for row in await conn.fetch(LOAD_ACTIVE, ids)}
 
 
 async def end_reservations(

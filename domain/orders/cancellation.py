@@ -68,6 +68,12 @@ class CancellationPlan(Struct, frozen=True):
     freed: list[tuple[UUID, UUID]]
     """(order id, promotion id) whose use comes back"""
 
+    @property
+    def free(self) -> list[UUID]:
+        """The orders of which lines are left that cost nothing: there is no payment to wait for any more."""
+        last = {order_id: price for order_id, _, price in self.price_versions}
+        return [order_id for order_id, price in last.items() if price.lines and not price.total_minor]
+
 
 def decide(
     commands: Sequence[Claimed[CancelOrder]],

@@ -1,9 +1,10 @@
 """The decision to confirm orders that cost nothing: there is no payment to wait for.
 
-Invariant: pure; an order is confirmed once, and only while all it still holds costs nothing.
+Invariant: pure; an order is confirmed once, while all that is left of it costs nothing and is still held. Units whose
+hold has run out may be somebody else's by now: such an order expires, as if nobody had paid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -36,13 +37,20 @@ class ConfirmationPlan(Struct, frozen=True):
     events: list[Event]
 
 
-def decide(commands: Sequence[Claimed[ConfirmOrder]], orders: Mapping[UUID, OpenOrder]) -> ConfirmationPlan:
-    """Decide confirmations of orders under lock."""
+def holds_of(order: OpenOrder) -> list[UUID]:
+    """The reservations of the lines that are left of an order."""
+    return [ids.child(order.id, ids.Kind.RESERVATION, number) for number in order.price.lines]
+
+
+def decide(
+    commands: Sequence[Claimed[ConfirmOrder]], orders: Mapping[UUID, OpenOrder], held: Collection[UUID]
+) -> ConfirmationPlan:
+    """Decide confirmations of orders under lock; ``held`` are the active ones of their reservations, locked too."""
     plan = ConfirmationPlan([], {}, [], [])
 
     def confirm(claimed: Claimed[ConfirmOrder]) -> BatchOutcome:
         order = orders.get(claimed.command.order_id)
-        refusal = _refuse(order)
+        refusal = _refuse(order, held)
         if refusal is not None or order is None:
             return Rejected(refusal or _not_there())
         event = Event(
@@ -56,7 +64,7 @@ def decide(commands: Sequence[Claimed[ConfirmOrder]], orders: Mapping[UUID, Open
         order.version += 1
         order.payment = Payment.PAID
         plan.versions[order.id] = order.version
-        plan.reservations.extend(ids.child(order.id, ids.Kind.RESERVATION, n) for n in order.price.lines)
+        plan.reservations.extend(holds_of(order))
         plan.events.append(event)
         return Succeeded(ConfirmedOrder(order.id, _status(order)))
 
@@ -64,7 +72,7 @@ def decide(commands: Sequence[Claimed[ConfirmOrder]], orders: Mapping[UUID, Open
     return plan
 
 
-def _refuse(order: OpenOrder | None) -> Rejection | None:
+def _refuse(order: OpenOrder | None, held: Collection[UUID]) -> Rejection | None:
     if order is None:
         return _not_there()
     status = _status(order)
@@ -74,6 +82,8 @@ def _refuse(order: OpenOrder | None) -> Rejection | None:
         )
     if order.price.total_minor:
         return Rejection(409, Code.ORDER_STATE, "the order costs something: it is confirmed when it is paid")
+    if not all(hold in held for hold in holds_of(order)):
+        return Rejection(409, Code.ORDER_STATE, "the order's reservations have run out: it expires")
     return None
 
 

@@ -188,6 +188,7 @@ def _of_stock(sample: Any) -> Arguments:
         (i, "DUE_ORDERS"): (now, 1_000),
         (i, "LOCK_RESERVATIONS"): (ids,),
         (i, "END_RESERVATIONS"): (ids, "released"),
+        (i, "LOAD_ACTIVE"): (ids,),
         (c, "LOAD_OFFERS"): (variants, sellers),
     }
 

@@ -21,7 +21,10 @@ from domain.accounts import audit_sql as accounts
 from domain.catalog import audit_sql as catalog
 from domain.catalog import product_audit_sql as products
 from domain.connection import Connection
+from domain.orders import commission_audit_sql as commission
+from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
+from domain.orders.price_audit_sql import in_slice as _in
 from domain.pricing import audit_sql as pricing
 
 SAMPLE_MAX = 5
@@ -45,15 +48,6 @@ _BOUNDS = f"""
 SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM orders) numbered
 WHERE n % {_SLICE_ORDERS} = 0 ORDER BY id
 """
-
-
-def _in(column: str) -> str:
-    """The slice of ids that a statement is about.
-
-    An order's rows are found by its id, its reservations' ids follow its own, and so does what is compared with
-    them: a slice of ids holds orders whole. The bounds stand at every table, for the planner takes them from none.
-    """
-    return f"{column} >= $1 AND {column} < $2"
 
 
 class Check(Struct, frozen=True):
@@ -193,31 +187,6 @@ WHERE l.command_id IS NULL
 
 # --- Orders -----------------------------------------------------------------------------------------------------
 
-_PRICE_VERSIONS_ADD_UP = f"""
-SELECT coalesce(o.id, p.order_id)::text AS key
-FROM (SELECT id FROM orders WHERE {_in("id")}) o
-FULL JOIN (
-    SELECT order_id, count(*) AS versions, max(version) AS last,
-           bool_and(total_minor = coalesce((SELECT sum(a) FROM unnest(amounts_minor) AS a), 0)) AS add_up
-    FROM price_versions WHERE {_in("order_id")} GROUP BY order_id
-) p ON p.order_id = o.id
-WHERE o.id IS NULL OR p.order_id IS NULL OR p.versions <> p.last OR NOT p.add_up
-"""
-
-_FIRST_PRICE_VERSION_IS_THE_LINES = f"""
-SELECT coalesce(p.order_id, l.order_id)::text AS key
-FROM (
-    SELECT v.order_id, u.line_no, u.net + coalesce(u.by_seller, 0) + coalesce(u.by_platform, 0) AS amount
-    FROM price_versions v
-    CROSS JOIN LATERAL unnest(v.lines, v.amounts_minor, v.seller_discounts_minor, v.platform_discounts_minor)
-        AS u (line_no, net, by_seller, by_platform)
-    WHERE v.version = 1 AND {_in("v.order_id")}
-) p
-FULL JOIN (SELECT * FROM order_lines WHERE {_in("order_id")}) l ON l.order_id = p.order_id AND l.line_no = p.line_no
-WHERE p.order_id IS NULL OR l.order_id IS NULL OR p.amount <> l.total_minor
-GROUP BY 1
-"""
-
 _LAST_PRICE_VERSION_IS_THE_OPEN_LINES = f"""
 SELECT o.id::text AS key
 FROM orders o
@@ -252,9 +221,11 @@ GROUP BY 1
 _PLACED_EVENTS_MATCH_ORDERS = f"""
 SELECT coalesce(o.id, e.stream)::text AS key
 FROM (
-    SELECT o.id, o.buyer, o.currency, p.total_minor, l.lines
+    SELECT o.id, o.buyer, o.currency, p.total_minor, p.discount_minor, p.shipping_minor, p.tax_minor, l.lines
     FROM orders o
-    LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1 AND {_in("p.order_id")}
+    LEFT JOIN (
+        SELECT order_id, total_minor, {prices.SUMS} FROM price_versions WHERE version = 1 AND {_in("order_id")}
+    ) p ON p.order_id = o.id
     LEFT JOIN (
         SELECT order_id, jsonb_agg(jsonb_build_object(
             'line_no', line_no, 'variant_id', variant_id, 'seller_id', seller_id, 'sku', sku, 'quantity', quantity,
@@ -268,6 +239,9 @@ FULL JOIN (SELECT stream, version, data FROM events WHERE type = 'order.placed' 
 WHERE o.id IS NULL OR e.stream IS NULL OR e.version <> 1
    OR e.data ->> 'buyer' <> o.buyer::text OR e.data ->> 'currency' <> o.currency
    OR (e.data ->> 'total_minor')::bigint IS DISTINCT FROM o.total_minor
+   OR coalesce((e.data ->> 'discount_minor')::bigint, 0) <> o.discount_minor
+   OR coalesce((e.data ->> 'shipping_minor')::bigint, 0) <> o.shipping_minor
+   OR coalesce((e.data ->> 'tax_minor')::bigint, 0) <> o.tax_minor
    OR e.data -> 'lines' IS DISTINCT FROM o.lines
 """
 
@@ -339,8 +313,7 @@ INVARIANTS: Mapping[str, str] = {
     "keys_have_one_command": _KEYS_HAVE_ONE_COMMAND,
     "placements_match_orders": _PLACEMENTS_MATCH_ORDERS,
     "cancellations_match_outcomes": _CANCELLATIONS_MATCH_OUTCOMES,
-    "price_versions_add_up": _PRICE_VERSIONS_ADD_UP,
-    "first_price_version_is_the_lines": _FIRST_PRICE_VERSION_IS_THE_LINES,
+    **prices.PRICES,
     "last_price_version_is_the_open_lines": _LAST_PRICE_VERSION_IS_THE_OPEN_LINES,
     "seller_orders_match_lines": _SELLER_ORDERS_MATCH_LINES,
     "placed_events_match_orders": _PLACED_EVENTS_MATCH_ORDERS,
@@ -351,6 +324,7 @@ INVARIANTS: Mapping[str, str] = {
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
     **redemptions.REDEMPTIONS,
     **pricing.PROMOTIONS,
+    **commission.COMMISSION,
     **accounts.SELLERS,
     **catalog.TAXONOMY,
     **catalog.OFFERS,

@@ -12,7 +12,7 @@ from domain.journal.sql import insert_events
 from domain.orders import cancellation
 from domain.orders.model import CancelOrder, ConfirmOrder
 from domain.orders.sql import apply_cancellations, cancel_parked, load_open_orders, load_placings, lock_orders
-from domain.pricing.use_sql import return_uses
+from domain.pricing.use_sql import return_uses, set_redeemed
 
 
 @batch(CancelOrder)
@@ -36,6 +36,7 @@ async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
         reason="order cancelled",
     )
     await return_uses(conn, plan.freed, [], batch.now)
+    await set_redeemed(conn, plan.redeemed)
     await restock(conn, released)
     correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
     for order_id in plan.free:

@@ -69,6 +69,17 @@ class CancellationPlan(Struct, frozen=True):
     """(order id, promotion id) whose use comes back"""
 
     @property
+    def redeemed(self) -> dict[tuple[UUID, UUID], int]:
+        """What promotions take off of what is left of the orders, by (order, promotion)."""
+        last = {order_id: price for order_id, _, price in self.price_versions}
+        return {
+            (order_id, part.promotion_id): part.amount_minor
+            for order_id, price in last.items()
+            for part in price.applied
+            if part.promotion_id is not None
+        }
+
+    @property
     def free(self) -> list[UUID]:
         """The orders of which lines are left that cost nothing: there is no payment to wait for any more."""
         last = {order_id: price for order_id, _, price in self.price_versions}

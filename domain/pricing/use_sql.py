@@ -56,6 +56,12 @@ WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id AND r.returned
 RETURNING r.promotion_id, r.buyer
 """
 
+SET_REDEEMED = """
+UPDATE redemptions r SET amount_minor = t.amount
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS t (order_id, promotion_id, amount)
+WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id AND r.amount_minor <> t.amount
+"""
+
 RETURN_ALL_REDEMPTIONS = """
 UPDATE redemptions SET returned_at = $2 WHERE order_id = ANY ($1::uuid[]) AND returned_at IS NULL
 RETURNING promotion_id, buyer
@@ -155,3 +161,9 @@ async def return_uses(
     await conn.execute(LOCK_USES, *_columns(ordered))
     # Promotions without a limit have no counters, and there is nothing to count back.
     await conn.execute(APPLY_USES, *_columns(ordered), [deltas[key] for key in ordered])
+
+
+async def set_redeemed(conn: Connection, amounts: Mapping[tuple[UUID, UUID], int]) -> None:
+    """Say what promotions take off of orders that are locked, by (order, promotion)."""
+    if amounts:
+        await conn.execute(SET_REDEEMED, *_columns(list(amounts)), list(amounts.values()))

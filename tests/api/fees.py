@@ -6,24 +6,12 @@ from uuid import UUID
 import httpx
 
 from domain.accounts.model import Role
-from infra.clock import new_id
 from ops.goods import NewOffer
 from tests.api.shop import Shop, bearer, line, wait
 from tests.system import eventually
 
 ADMIN = bearer(Role.ADMIN)
 RULES = "/pricing/commission-rules"
-# Of the platform: a promotion for certain sellers would be borne by them.
-ALL_OFF = """
-WITH raised AS (
-    INSERT INTO pricing_versions (part, version) VALUES ('promotions', 1)
-    ON CONFLICT (part) DO UPDATE SET version = pricing_versions.version + 1
-)
-INSERT INTO promotions (id, state, content, created_at, updated_at)
-SELECT $1, 'active', jsonb_build_object(
-    'title', 'All of it', 'automatic', true, 'scope', jsonb_build_object('products', $2::uuid[]),
-    'benefit', '{"type": "percentage", "level": "line", "off_bp": 10000}'::jsonb), now(), now()
-"""
 
 
 def send(shop: Shop, body: dict[str, Any], who: dict[str, str] = ADMIN) -> httpx.Response:
@@ -68,7 +56,13 @@ def ordered(shop: Shop, *offers: NewOffer, quantity: int = 1) -> str:
 
 def for_nothing(shop: Shop, *offers: NewOffer) -> None:
     """Have the platform pay for offers: whoever orders nothing else has the order confirmed."""
-    shop.execute(ALL_OFF, new_id(), [offer.product_id for offer in offers])
+    scope = {"products": [str(offer.product_id) for offer in offers]}
+    benefit = {"type": "percentage", "level": "line", "off_bp": 10_000}
+    body = {"title": "All of it", "automatic": True, "scope": scope, "benefit": benefit}
+    made = shop.http.post("/promotions", json=body, headers=ADMIN)
+    assert made.status_code == 201, made.text
+    answer = shop.http.post(f"/promotions/{made.json()['id']}/activate", headers=ADMIN)
+    assert answer.status_code == 200, answer.text
 
 
 def confirmed(shop: Shop, *offers: NewOffer, quantity: int = 1) -> str:

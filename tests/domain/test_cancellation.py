@@ -59,6 +59,31 @@ def test_a_line_is_cancelled_once(case):
 
 @laws(100)
 @given(cancellations())
+def test_what_promotions_take_off_what_is_left_is_told_of_each_that_is(case):
+    commands, orders = case
+    plan, changed = _decide(commands, orders)
+    touched = {order for order, _, _ in plan.price_versions}
+    expected = {
+        (order, part.promotion_id): sum(amount for _, amount in (*part.lines, *part.shipping))
+        for order in touched
+        for part in changed[order].price.promotions
+    }
+    assert plan.redeemed == expected
+    assert not set(plan.freed) & set(expected)
+
+
+@laws(100)
+@given(cancellations())
+def test_what_is_left_and_costs_nothing_is_to_be_confirmed(case):
+    commands, orders = case
+    plan, changed = _decide(commands, orders)
+    touched = dict.fromkeys(order for order, _, _ in plan.price_versions)
+    left = {order: changed[order].price for order in touched if changed[order].price.lines}
+    assert plan.free == [order for order, price in left.items() if price.total_minor == 0]
+
+
+@laws(100)
+@given(cancellations())
 def test_other_lines_keep_their_amounts(case):
     commands, orders = case
     plan, _ = _decide(commands, orders)

@@ -12,26 +12,16 @@ from domain.journal.model import SYSTEM
 from domain.orders.commission_sql import load_frozen_lines
 from domain.pricing import commission_edit
 from domain.pricing.commission_edit import StoredRule
-from domain.pricing.commission_model import CommissionContent
 from domain.pricing.commission_sql import PART, Edit, lock_rules, write_rules
 from domain.pricing.version_sql import raise_version
 from infra import postgres
-from infra.clock import new_id
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_offers
 from tests.engine.parts import Rig, until_blocked
 from tests.jobs.invariants import violations
+from tests.pricing import write_rule
 
 pytestmark = pytest.mark.anyio
-
-
-async def write_rule(conn: Any, **content: Any) -> StoredRule:
-    """Write a rule that is new."""
-    made = StoredRule(new_id(), 1, False, CommissionContent(title="A rule", **content))
-    async with postgres.transaction(conn):
-        version = await raise_version(conn, PART)
-        await write_rules(conn, [("commission_rule.created", made)], Edit(version, datetime.now(UTC), SYSTEM, ""))
-    return made
 
 
 async def change_rule(conn: Any, rule: StoredRule, **content: Any) -> bool:

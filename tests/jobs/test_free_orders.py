@@ -19,7 +19,6 @@ from domain.pricing.commission_sql import PART, Edit, lock_rules, write_rules
 from domain.pricing.scope import Scope
 from domain.pricing.version_sql import raise_version
 from infra import postgres
-from infra.clock import new_id
 from jobs.cancel_orders import cancel_orders
 from jobs.confirm_orders import confirm_orders
 from jobs.expire_reservations import expire_reservations
@@ -29,23 +28,11 @@ from ops.goods import NewOffer
 from tests.builders import place, submit, write_offers
 from tests.engine.parts import Rig, due_now
 from tests.jobs.invariants import violations
-from tests.jobs.test_commission_rules import write_rule
+from tests.pricing import write_discount, write_rule
 
 pytestmark = pytest.mark.anyio
 
-ALL_OFF = """
-INSERT INTO promotions (id, state, content, created_at, updated_at)
-SELECT $1, 'active', jsonb_build_object(
-    'title', 'All of it', 'automatic', true, 'scope', jsonb_build_object('products', $2::uuid[]),
-    'benefit', '{"type": "percentage", "level": "line", "off_bp": 10000}'::jsonb), now(), now()
-"""
-
-
-async def for_nothing(rig: Rig, *offers: NewOffer) -> None:
-    """Have the platform pay for offers."""
-    async with postgres.transaction(rig.conn):
-        await raise_version(rig.conn, "promotions")
-        await rig.conn.execute(ALL_OFF, new_id(), [offer.product_id for offer in offers])
+EVERYTHING = 10_000
 
 
 async def placed(rig: Rig, *offers: NewOffer, quantity: int = 1) -> UUID:
@@ -77,7 +64,7 @@ LIFE = ["order.placed", "order.confirmed", "order.commission_snapshotted"]
 async def test_an_order_that_costs_nothing_is_confirmed_and_snapshotted(rig: Rig):
     offers = await write_offers(rig.conn, offers=2, sellers=2, units=10)
     rule = await write_rule(rig.conn, rate_bp=1250)
-    await for_nothing(rig, *offers)
+    await write_discount(rig.conn, EVERYTHING, *offers)
     order = await placed(rig, *offers, quantity=3)
     assert await stock_of(rig, offers[0]) == (10, 3)
     await what_follows(rig)
@@ -101,7 +88,7 @@ async def test_where_the_seller_gave_all_of_it_there_is_nothing_to_take_a_part_o
 
 async def test_without_a_rule_there_is_a_snapshot_that_says_so(rig: Rig):
     offers = await write_offers(rig.conn, units=10)
-    await for_nothing(rig, *offers)
+    await write_discount(rig.conn, EVERYTHING, *offers)
     order = await placed(rig, *offers)
     await what_follows(rig)
     (made,) = await load_snapshots(rig.conn, [order])
@@ -112,7 +99,7 @@ async def test_without_a_rule_there_is_a_snapshot_that_says_so(rig: Rig):
 async def test_jobs_that_run_twice_confirm_and_snapshot_once(rig: Rig):
     offers = await write_offers(rig.conn, units=10)
     await write_rule(rig.conn, rate_bp=1250)
-    await for_nothing(rig, *offers)
+    await write_discount(rig.conn, EVERYTHING, *offers)
     order = await placed(rig, *offers)
     await what_follows(rig)
     before = await load_snapshots(rig.conn, [order])
@@ -133,7 +120,7 @@ async def test_jobs_that_run_twice_confirm_and_snapshot_once(rig: Rig):
 async def test_a_process_that_dies_after_its_writes_confirms_and_snapshots_once(rig: Rig, job: BatchJob):
     offers = await write_offers(rig.conn, units=10)
     await write_rule(rig.conn, rate_bp=1250)
-    await for_nothing(rig, *offers)
+    await write_discount(rig.conn, EVERYTHING, *offers)
     (order,) = await submit(rig.conn, place(*offers))
 
     async def write_and_die(batch: Batch[Any]) -> Any:
@@ -156,7 +143,7 @@ async def test_a_process_that_dies_after_its_writes_confirms_and_snapshots_once(
 
 async def test_what_becomes_of_the_rule_after_placing_changes_nothing(rig: Rig):
     offers = await write_offers(rig.conn, units=10)
-    await for_nothing(rig, *offers)
+    await write_discount(rig.conn, EVERYTHING, *offers)
     frozen = await write_rule(rig.conn, rate_bp=1000, priority=1)
     other = await write_rule(rig.conn, rate_bp=5000)
     order = await placed(rig, *offers)
@@ -191,7 +178,7 @@ async def test_what_becomes_of_the_rule_after_placing_changes_nothing(rig: Rig):
 async def test_an_order_whose_holds_ran_out_before_it_was_confirmed_expires(rig: Rig):
     """Its units are another order's by then: sold twice otherwise."""
     offers = await write_offers(rig.conn, units=2)
-    await for_nothing(rig, *offers)
+    await write_discount(rig.conn, EVERYTHING, *offers)
     late = await placed(rig, *offers, quantity=2)
     for table, key in (("orders", "id"), ("reservations", "order_id")):
         await rig.conn.execute(f"UPDATE {table} SET expires_at = now() - interval '1 s' WHERE {key} = $1", late)
@@ -206,7 +193,7 @@ async def test_an_order_whose_holds_ran_out_before_it_was_confirmed_expires(rig:
 
 async def test_cancelling_what_costs_something_confirms_what_is_left_for_nothing(rig: Rig):
     free, costly = await write_offers(rig.conn, offers=2, units=10)
-    await for_nothing(rig, free)
+    await write_discount(rig.conn, EVERYTHING, free)
     await write_rule(rig.conn, rate_bp=1000, scope=Scope(sellers=(free.seller_id,)))
     order = await placed(rig, free, costly)
     await what_follows(rig)
@@ -220,14 +207,24 @@ async def test_cancelling_what_costs_something_confirms_what_is_left_for_nothing
     assert await violations(rig.conn) == {}
 
 
+async def test_cancelling_a_line_tells_what_promotions_take_off_the_others(rig: Rig):
+    first, second = await write_offers(rig.conn, offers=2, units=10)
+    await write_discount(rig.conn, 2_500, first, second)
+    order = await placed(rig, first, second)
+    amount = "SELECT amount_minor FROM redemptions WHERE order_id = $1 AND returned_at IS NULL"
+    assert await rig.conn.fetchval(amount, order) == 500
+    await submit(rig.conn, CancelOrder(order, lines=(0,)))
+    await rig.drain(rig.runner(cancel_orders))
+    assert await rig.conn.fetchval(amount, order) == 250
+    assert await violations(rig.conn) == {}
+
+
 async def test_an_order_that_is_cancelled_whole_is_not_confirmed(rig: Rig):
     free, costly = await write_offers(rig.conn, offers=2, units=10)
-    await for_nothing(rig, free)
+    await write_discount(rig.conn, EVERYTHING, free)
     order = await placed(rig, free, costly)
-    await submit(rig.conn, CancelOrder(order, lines=(1,)), CancelOrder(order))
-    await rig.drain(rig.runner(cancel_orders))
-    await due_now(rig)
+    await submit(rig.conn, CancelOrder(order))
     await rig.drain(rig.runner(cancel_orders))
     await what_follows(rig)
-    assert "order.confirmed" not in await events_of(rig, order) or (await events_of(rig, order))[-1] == LIFE[-1]
+    assert await events_of(rig, order) == ["order.placed", "order.cancelled"]
     assert await violations(rig.conn) == {}

@@ -27,6 +27,7 @@ from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewOffer, NewSeller
 from tests.builders import new, offer, place, submit
+from tests.pricing import change_rule, end_promotion, write_discount, write_rule
 from tests.promotions import write_promotion
 from workers.batches import BatchRunner, Cursor
 
@@ -50,6 +51,12 @@ class Trade(Struct, frozen=True):
     unpromoted: UUID
     """An order that had one and was cancelled."""
     promotion: UUID
+    confirmed: UUID
+    """It cost nothing; its line's commission is worked out."""
+    discounted: UUID
+    """A line of it was cancelled; half of the other one is off."""
+    rule: UUID
+    """The commission rule that both pay by, as it was changed to."""
 
 
 async def run_all(conn: Any, database_url: str, *names: str, limits: Limits | None = None) -> None:
@@ -119,6 +126,21 @@ async def _promote(conn: Any, database_url: str, offered: NewOffer) -> tuple[UUI
     return promotion.id, promoted, unpromoted
 
 
+async def _sell_cheaply(conn: Any, database_url: str, *offers: NewOffer, buyer: UUID) -> tuple[UUID, UUID, UUID]:
+    """Sell the last offer for nothing, and both of them for half; return the orders and the rule they pay by."""
+    rule = await change_rule(conn, await write_rule(conn, rate_bp=500), rate_bp=1_250)
+    everything = await write_discount(conn, 10_000, offers[-1])
+    (confirmed,) = await submit(conn, _lines((offers[-1], 2)), principal=buyer)
+    await run_all(conn, database_url, "place_orders", "confirm_orders", "snapshot_commissions")
+    await end_promotion(conn, everything)
+    await write_discount(conn, 5_000, *offers)
+    (discounted,) = await submit(conn, _lines(*((offer, 3) for offer in offers)), principal=buyer)
+    await run_all(conn, database_url, "place_orders")
+    await submit(conn, CancelOrder(discounted, lines=(0,)), principal=buyer)
+    await run_all(conn, database_url, "cancel_orders")
+    return confirmed, discounted, rule.id
+
+
 async def trade(conn: Any, database_url: str) -> Trade:
     """Trade a little on an empty database."""
     sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
@@ -150,6 +172,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     cancelling, _ = await submit(conn, CancelOrder(cancelled), CancelOrder(partly, lines=(0,)), principal=buyer)
     await run_all(conn, database_url, "cancel_orders")
     promotion, promoted, unpromoted = await _promote(conn, database_url, b)
+    confirmed, discounted, rule = await _sell_cheaply(conn, database_url, b, c, buyer=buyer)
     (queued,) = await submit(conn, place(c), principal=buyer)
     return Trade(
         offers=offers,
@@ -165,4 +188,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
         promoted=promoted,
         unpromoted=unpromoted,
         promotion=promotion,
+        confirmed=confirmed,
+        discounted=discounted,
+        rule=rule,
     )

@@ -48,6 +48,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (u, "OPEN_USES"): (promotions, buyers, ones),
         (u, "LOCK_USES"): (promotions, buyers),
         (u, "APPLY_USES"): (promotions, buyers, ones),
+        (u, "SET_REDEEMED"): (ids, promotions, ones),
         (u, "RETURN_REDEMPTIONS"): (ids, promotions, now),
         (u, "RETURN_ALL_REDEMPTIONS"): (ids, now),
         (u, "LOAD_FIRST_ORDER"): (promotions,),

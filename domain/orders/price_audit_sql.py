@@ -127,23 +127,26 @@ WHERE {in_slice("v.order_id")} AND (
 GROUP BY 1
 """
 
-# Whether an order that came to nothing has given back what it used is told elsewhere.
+# Of orders that have lines left. That one which came to nothing has given back what it used, is told elsewhere.
 _REDEMPTIONS_MATCH_PRICES = f"""
+WITH open AS (
+    SELECT o.id, v.promotions
+    FROM orders o CROSS JOIN LATERAL ({last_version("o.id")}) v
+    WHERE {in_slice("o.id")} AND o.expired_at IS NULL AND o.payment <> 'voided' AND v.lines <> '{{}}'
+)
 SELECT coalesce(p.order_id, r.order_id)::text AS key
 FROM (
-    SELECT o.id AS order_id, (part ->> 'promotion_id')::uuid AS promotion_id, (part ->> 'version')::int AS version,
-           part ->> 'code' AS code,
+    SELECT o.id AS order_id, (part ->> 'promotion_id')::uuid AS promotion_id, part ->> 'code' AS code,
            (SELECT sum((pair ->> 1)::bigint) FROM jsonb_array_elements(
                 coalesce(part -> 'lines', '[]') || coalesce(part -> 'shipping', '[]')) AS pair) AS amount
-    FROM orders o
-    CROSS JOIN LATERAL ({last_version("o.id")}) v
-    CROSS JOIN LATERAL jsonb_array_elements(v.promotions) AS part
-    WHERE {in_slice("o.id")} AND o.expired_at IS NULL AND part ->> 'reason' IS NULL
+    FROM open o CROSS JOIN LATERAL jsonb_array_elements(o.promotions) AS part
+    WHERE part ->> 'reason' IS NULL
 ) p
-FULL JOIN (SELECT * FROM redemptions WHERE returned_at IS NULL AND {in_slice("order_id")}) r
-  ON r.order_id = p.order_id AND r.promotion_id = p.promotion_id
-WHERE p.order_id IS NULL OR r.order_id IS NULL
-   OR (r.version, r.code, r.amount_minor) IS DISTINCT FROM (p.version, p.code, p.amount)
+FULL JOIN (
+    SELECT r.* FROM redemptions r JOIN open o ON o.id = r.order_id
+    WHERE r.returned_at IS NULL AND {in_slice("r.order_id")}
+) r ON r.order_id = p.order_id AND r.promotion_id = p.promotion_id
+WHERE p.order_id IS NULL OR r.order_id IS NULL OR (r.code, r.amount_minor) IS DISTINCT FROM (p.code, p.amount)
 GROUP BY 1
 """
 

@@ -16,16 +16,29 @@ from api.answers import JSON, answer
 from api.context import Edge, edge_of, field
 from api.decode import body_of
 from api.openapi import PROBLEMS, also_as, request_body
-from api.paging import Limit, LongCursor, Page, paged
+from api.paging import LAST, Cursor, Limit, LongCursor, Page, paged
 from api.problems import refuse_if
 from api.promotions import EDITORS, edited_by, seen_by
 from api.submission import JobView, submit
 from domain.accounts.model import Scope
 from domain.pricing.codes import MakeCodes, NewCodes, fault_of_codes
-from domain.pricing.promotion_reads import CodePlace, CodeView, UsageView, list_codes, load_usage, place_of
+from domain.pricing.promotion_reads import (
+    CodePlace,
+    CodeView,
+    RedemptionView,
+    UsageView,
+    list_codes,
+    list_redemptions,
+    load_usage,
+    place_of,
+)
 
 CSV = "text/csv"
 EXPORT_ROWS = 5_000
+
+
+class RedemptionPage(Page[RedemptionView], frozen=True):
+    """A page of uses, those of the newest orders first."""
 
 
 class CodePage(Page[CodeView], frozen=True):
@@ -112,4 +125,30 @@ async def get_usage(request: Request[Any, Any, Any], promotion_id: FromPath[UUID
         return answer(await load_usage(conn, promotion))
 
 
-router = Router(path="/", route_handlers=[make_codes, list_promotion_codes, get_usage], tags=["promotions"])
+@get(
+    "/promotions/{promotion_id:uuid}/redemptions",
+    operation_id="list_redemptions",
+    opt=allow(*EDITORS, scope=Scope.PRICING_READ),
+    summary="List the uses of a promotion",
+    responses={200: ResponseSpec(RedemptionPage, generate_examples=False), **PROBLEMS(400, 401, 403, 404, 503)},
+)
+async def list_promotion_redemptions(
+    request: Request[Any, Any, Any], promotion_id: FromPath[UUID], limit: Limit = None, cursor: Cursor = None
+) -> Response[bytes]:
+    """Show the orders that used a promotion, the newest first, those it came back from included."""
+    principal = await authorise(request)
+
+    async def read(conn: Any, after: UUID | None, count: int) -> list[RedemptionView]:
+        await seen_by(conn, principal, promotion_id)
+        return await list_redemptions(conn, promotion_id, below=after or LAST, limit=count)
+
+    return await paged(
+        request, RedemptionPage, limit, cursor, kind=UUID, read=read, key_of=lambda redemption: redemption.order_id
+    )
+
+
+router = Router(
+    path="/",
+    route_handlers=[make_codes, list_promotion_codes, get_usage, list_promotion_redemptions],
+    tags=["promotions"],
+)

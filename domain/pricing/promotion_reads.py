@@ -47,6 +47,11 @@ LEFT JOIN promotion_codes c ON c.key = r.key
 ORDER BY r.uses DESC, r.key
 """
 
+LIST_REDEMPTIONS = """
+SELECT order_id, version, code, currency, amount_minor, redeemed_at, returned_at FROM redemptions
+WHERE promotion_id = $1 AND order_id < $2 ORDER BY order_id DESC LIMIT $3
+"""
+
 LIST_CODES = """
 SELECT key, text, created_at FROM promotion_codes WHERE promotion_id = $1 AND key > $2 ORDER BY key LIMIT $3
 """
@@ -90,6 +95,17 @@ class UsageView(Struct, frozen=True):
     limit_per_user: int | None
     amounts: list[UsedAmount]
     codes: list[UsedCode]
+
+
+class RedemptionView(Struct, frozen=True):
+    """An order's use of a promotion, in the version it had then; ``returned_at`` where it came back."""
+
+    order_id: UUID
+    promotion_version: int
+    code: str | None
+    amount: Money
+    redeemed_at: datetime
+    returned_at: datetime | None
 
 
 class CodeView(Struct, frozen=True):
@@ -155,6 +171,21 @@ async def load_usage(conn: Connection, promotion: PromotionView) -> UsageView:
         ],
         codes=[UsedCode(row["code"], row["uses"]) for row in codes],
     )
+
+
+async def list_redemptions(conn: Connection, promotion_id: UUID, *, below: UUID, limit: int) -> list[RedemptionView]:
+    """Read uses of a promotion, those of the newest orders first."""
+    return [
+        RedemptionView(
+            row["order_id"],
+            row["version"],
+            row["code"],
+            Money(row["amount_minor"], row["currency"]),
+            row["redeemed_at"],
+            row["returned_at"],
+        )
+        for row in await conn.fetch(LIST_REDEMPTIONS, promotion_id, below, limit)
+    ]
 
 
 async def list_codes(conn: Connection, promotion_id: UUID, *, after: CodePlace, limit: int) -> Sequence[CodeView]:

@@ -190,3 +190,21 @@ def test_usage_tells_uses_amounts_what_came_back_and_which_codes_brought_them(sh
         "amounts": [{"uses": 2, "amount": usd(200)}],
         "codes": sorted([{"code": one, "uses": 1}, {"code": two, "uses": 1}], key=lambda c: str(c["code"]).upper()),
     }
+
+
+def test_uses_are_listed_page_by_page_the_newest_order_first(shop: Shop):
+    (offer,) = shop.offers(units=100, price=1_000)
+    code = a_code()
+    made = coded(shop, code, content(offer))
+    buyer = bearer()
+    orders = [placed(shop, order_with(offer, codes=(code,)), buyer) for _ in range(3)]
+    shop.http.post(f"/orders/{orders[0]['id']}/cancel", headers=buyer | {"Prefer": "wait=20"})
+    path = f"/promotions/{made['id']}/redemptions"
+    first = shop.http.get(path, params={"limit": 2}, headers=ADMIN).json()
+    rest = shop.http.get(path, params={"cursor": first["next_cursor"]}, headers=ADMIN).json()
+    items = first["items"] + rest["items"]
+    assert [item["order_id"] for item in items] == [order["id"] for order in reversed(orders)]
+    assert [item["returned_at"] is None for item in items] == [True, True, False]
+    assert {(item["code"], item["amount"]["amount"]) for item in items} == {(code, 100)}
+    assert {item["promotion_version"] for item in items} == {orders[0]["price"]["promotions"][0]["version"]}
+    assert rest["next_cursor"] is None

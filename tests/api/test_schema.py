@@ -58,6 +58,7 @@ ROUTES = {
     "POST /promotions/{promotion_id}/pause": {200, 400, 401, 403, 404, 409, 412, 422, 503},
     "POST /promotions/{promotion_id}/end": {200, 400, 401, 403, 404, 409, 412, 422, 503},
     "GET /promotions/{promotion_id}/usage": {200, 401, 403, 404, 503},
+    "GET /promotions/{promotion_id}/redemptions": {200, 400, 401, 403, 404, 503},
     "GET /promotions/{promotion_id}/codes": {200, 400, 401, 403, 404, 503},
     "POST /promotions/{promotion_id}/codes": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
     "GET /jobs": {200, 400, 401, 403, 503},

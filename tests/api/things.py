@@ -248,6 +248,7 @@ ENTRIES = {
     "POST /promotions/{promotion_id}/pause": Entry(Things.active_promotion),
     "POST /promotions/{promotion_id}/end": Entry(Things.active_promotion),
     "GET /promotions/{promotion_id}/usage": Entry(Things.promotion),
+    "GET /promotions/{promotion_id}/redemptions": Entry(Things.promotion),
     "GET /promotions/{promotion_id}/codes": Entry(Things.promotion),
     "POST /promotions/{promotion_id}/codes": Entry(Things.promotion, {"count": 1}),
     "GET /jobs": Entry(Things.fresh_order),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from domain.accounts.model import Role
+from domain.commands import COMMANDS
 from domain.journal.model import Lane
 from infra.security import Tokens
 from tests import databases
@@ -128,8 +129,9 @@ def test_lanes_show_what_waits_who_serves_and_what_failed(traded_once):
     placing = next(job for job in lanes["orders"]["jobs"] if job["job"] == "place_orders")
     assert (placing["depth"], placing["parked"]) == (1, 1)
     assert placing["oldest_seconds"] > 0
-    idle = {"job": "snapshot_commissions", "depth": 0, "oldest_seconds": None, "parked": 0}
-    assert lanes["pricing"] == {"lane": "pricing", "paused": False, "paused_at": None, "workers": 0, "jobs": [idle]}
+    jobs = [command.job for command in COMMANDS if command.lane is Lane.PRICING]
+    idle = [{"job": job, "depth": 0, "oldest_seconds": None, "parked": 0} for job in jobs]
+    assert lanes["pricing"] == {"lane": "pricing", "paused": False, "paused_at": None, "workers": 0, "jobs": idle}
 
 
 def test_a_worker_of_a_lane_without_jobs_runs_and_is_counted(system: System, env):

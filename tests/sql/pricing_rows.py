@@ -125,6 +125,7 @@ def _of_promotions(promotions: list[UUID], now: datetime) -> dict[tuple[str, str
         (r, "LIST_OF_SELLER"): (last, None, 50, one),
         (r, "LOAD_USAGE"): (one,),
         (r, "LOAD_USED_CODES"): (one, 20),
+        (r, "LIST_REDEMPTIONS"): (one, last, 50),
         (r, "LIST_CODES"): (one, "", 50),
         (c, "INSERT_CODES"): codes,
         (c, "INSERT_CODES_RETURNING"): codes,

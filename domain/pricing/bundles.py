@@ -18,35 +18,18 @@ class Stock(Struct, frozen=True):
     gets: bool
 
 
-def sets_of(lines: Sequence[Stock], buy_quantity: int, get_quantity: int, times_max: int | None) -> int:
-    """How many sets can be made.
-
-    Units that may be either go where they are needed: for t sets, what the units that may only be one thing don't
-    cover. More sets need more of both, so halving finds the most.
-    """
-    only_buy, only_get, either = _count(lines)
-
-    def fits(sets: int) -> bool:
-        return max(0, sets * buy_quantity - only_buy) + max(0, sets * get_quantity - only_get) <= either
-
-    low, high = 0, (only_buy + only_get + either) // (buy_quantity + get_quantity)
-    if times_max is not None:
-        high = min(high, times_max)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
-
-
 def discounted_units(lines: Sequence[Stock], buy_quantity: int, get_quantity: int, times_max: int | None) -> list[int]:
     """How many units of each line are discounted: the cheapest that leave enough to qualify; ties to the first line."""
-    sets = sets_of(lines, buy_quantity, get_quantity, times_max)
-    only_buy, _, either = _count(lines)
+    only_buy, only_get, either = _count(lines)
+    sets = _fitting(only_buy, only_get, either, buy_quantity, get_quantity)
+    sets = sets if times_max is None else min(sets, times_max)
+    taken = [0] * len(lines)
     wanted = sets * get_quantity
+    if not wanted:
+        return taken
     # Units that could qualify as well may be taken only as long as enough of them stay.
     spare = only_buy + either - sets * buy_quantity
-    taken = [0] * len(lines)
-    for n in sorted((n for n, line in enumerate(lines) if line.gets and line.units), key=lambda n: _Worth(lines[n], n)):
+    for n in sorted([n for n, line in enumerate(lines) if line.gets and line.units], key=lambda n: _Worth(lines[n], n)):
         take = min(lines[n].units, wanted)
         if lines[n].buys:
             take = min(take, spare)
@@ -58,10 +41,32 @@ def discounted_units(lines: Sequence[Stock], buy_quantity: int, get_quantity: in
     return taken
 
 
+def sets_of(lines: Sequence[Stock], buy_quantity: int, get_quantity: int, times_max: int | None) -> int:
+    """How many sets can be made."""
+    sets = _fitting(*_count(lines), buy_quantity, get_quantity)
+    return sets if times_max is None else min(sets, times_max)
+
+
+def _fitting(only_buy: int, only_get: int, either: int, buy_quantity: int, get_quantity: int) -> int:
+    # Units that may be either go where they are needed. So many sets fit if what the others leave of each quantity, and
+    # of both together, is no more than there is of these.
+    return min(
+        (only_buy + either) // buy_quantity,
+        (only_get + either) // get_quantity,
+        (only_buy + only_get + either) // (buy_quantity + get_quantity),
+    )
+
+
 def _count(lines: Sequence[Stock]) -> tuple[int, int, int]:
-    only_buy = sum(line.units for line in lines if line.buys and not line.gets)
-    only_get = sum(line.units for line in lines if line.gets and not line.buys)
-    return only_buy, only_get, sum(line.units for line in lines if line.buys and line.gets)
+    only_buy = only_get = either = 0
+    for line in lines:
+        if line.buys and line.gets:
+            either += line.units
+        elif line.buys:
+            only_buy += line.units
+        elif line.gets:
+            only_get += line.units
+    return only_buy, only_get, either
 
 
 class _Worth:

@@ -257,9 +257,9 @@ def discount(each: Live, cart: Cart, lines: Sequence[int], shipping: Sequence[in
     if not covered:
         return Reason.NO_MATCHING_LINES
     minimum = content.minimum_subtotal
-    if minimum is not None and sum(lines[n] for n in covered) < minimum.amount:
+    if minimum is not None and sum([lines[n] for n in covered]) < minimum.amount:
         return Reason.MINIMUM_SUBTOTAL_NOT_MET
-    if content.minimum_quantity is not None and sum(cart.quantities[n] for n in covered) < content.minimum_quantity:
+    if content.minimum_quantity is not None and sum([cart.quantities[n] for n in covered]) < content.minimum_quantity:
         return Reason.MINIMUM_QUANTITY_NOT_MET
     amounts = _amounts(content.benefit, covered, cart, lines, shipping)
     return amounts if any(amounts) else Reason.NOTHING_TO_DISCOUNT
@@ -276,13 +276,13 @@ def _amounts(
             if cap is not None and sum(amounts) > cap.amount:
                 amounts = split(cap.amount, amounts)
         case PercentOff(Level.ORDER, off_bp, cap):
-            total = round_half_up(sum(lines[n] for n in covered) * off_bp, BASIS_POINTS)
+            total = round_half_up(sum([lines[n] for n in covered]) * off_bp, BASIS_POINTS)
             _spread(total if cap is None else min(total, cap.amount), covered, lines, amounts)
         case AmountOff(Level.LINE, amount):
             for n in covered:
                 amounts[n] = min(amount.amount * cart.quantities[n], lines[n])
         case AmountOff(Level.ORDER, amount):
-            _spread(min(amount.amount, sum(lines[n] for n in covered)), covered, lines, amounts)
+            _spread(min(amount.amount, sum([lines[n] for n in covered])), covered, lines, amounts)
         case BuyXGetY():
             stocks = [_stock(benefit, cart, n, lines[n]) for n in covered]
             units = discounted_units(stocks, benefit.buy_quantity, benefit.get_quantity, benefit.times_max)

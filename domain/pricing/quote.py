@@ -15,7 +15,7 @@ from domain.pricing.book import Book
 from domain.pricing.commission import CommissionTerms
 from domain.pricing.contest import Buyer, Candidates, CodeGiven, Usage, candidates_of
 from domain.pricing.promotion_model import Funding
-from domain.pricing.promotions import Applied, Cart, Combination, Reason, combine
+from domain.pricing.promotions import Cart, Combination, Reason, combine
 from domain.pricing.scope import Facts
 from domain.pricing.shipping import Offered, Parcel
 from domain.pricing.tax import NO_TAX, Destination, Tax, TaxTerms, tax_on
@@ -222,27 +222,23 @@ def _explain(candidates: Candidates, result: Combination, sellers: Sequence[UUID
     for each in sorted(candidates.lives, key=lambda live: (live.phase, live.rank)):
         promotion = each.promotion
         taken = applied.get(promotion.id)
-        told = Explained(
-            promotion_id=promotion.id,
-            version=promotion.version,
-            title=each.content.title,
-            code=candidates.brought.get(promotion.id),
-            funding=each.funding,
-            reason=result.reasons[promotion.id] if taken is None else None,
+        explained.append(
+            Explained(
+                promotion.id,
+                promotion.version,
+                each.content.title,
+                candidates.brought.get(promotion.id),
+                each.funding,
+                result.reasons[promotion.id] if taken is None else None,
+                () if taken is None else tuple([(n, amount) for n, amount in enumerate(taken.lines) if amount]),
+                () if taken is None else tuple([(sellers[n], a) for n, a in enumerate(taken.shipping) if a]),
+                0 if taken is None else taken.total_minor,
+            )
         )
-        explained.append(told if taken is None else _with_amounts(told, taken, sellers))
     for out in candidates.out:
         promotion_id, version, title, funding = out.promotion_id, out.version, out.title, out.funding
         explained.append(Explained(promotion_id, version, title, out.code, funding, out.reason))
     return tuple(explained)
-
-
-def _with_amounts(told: Explained, taken: Applied, sellers: Sequence[UUID]) -> Explained:
-    lines = tuple((n, amount) for n, amount in enumerate(taken.lines) if amount)
-    shipping = tuple((sellers[n], amount) for n, amount in enumerate(taken.shipping) if amount)
-    return Explained(
-        told.promotion_id, told.version, told.title, told.code, told.funding, None, lines, shipping, taken.total_minor
-    )
 
 
 class _Shipper:

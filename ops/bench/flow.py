@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any
 
+from domain.orders.model import PlaceOrder
 from ops.bench import checks
 from ops.bench.loop import ClosedLoop, encode_requests, endless
 from ops.bench.model import Scenario, percentiles
@@ -23,18 +24,18 @@ SELECT count(*) FROM outcomes WHERE status = 'succeeded' AND finished_at >= $1 A
 async def spread(stage: Stage) -> Scenario:
     """Every order takes other offers."""
     async with stage.scene("spread") as scene:
-        return await _flow(stage, scene, hot=False)
+        return await flow(stage, scene, draw_orders(stage.goods, stage.sizes.requests))
 
 
 async def hot(stage: Stage) -> Scenario:
     """Every order takes the same offer as its first line; its other lines are as in ``spread``."""
     async with stage.scene("hot") as scene:
-        return await _flow(stage, scene, hot=True)
+        return await flow(stage, scene, draw_orders(stage.goods, stage.sizes.requests, hot=stage.goods.offers[0]))
 
 
-async def _flow(stage: Stage, scene: Scene, *, hot: bool) -> Scenario:
+async def flow(stage: Stage, scene: Scene, orders: Sequence[PlaceOrder]) -> Scenario:
+    """Send orders in turn, in a closed loop, and measure what comes of them."""
     sizes = stage.sizes
-    orders = draw_orders(stage.goods, sizes.requests, hot=stage.goods.offers[0] if hot else None)
     base_url = await start_as_in_production(scene)
     load = ClosedLoop(base_url, endless(encode_requests(base_url, orders, stage.tokens)), connections=sizes.connections)
     await scene.calm()

@@ -79,6 +79,8 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
     seconds: float | None = None
     cores: Mapping[str, float] | None = None
     cpu_us_per_order: Mapping[str, float] | None = None
+    decide_us: float | None = None
+    """What deciding one order of four lines takes of a processor, in microseconds."""
     cores_by_workers: Mapping[str, Mapping[str, float]] | None = None
     note: str | None = None
     problems: list[str] = field(default_factory=list)

@@ -96,4 +96,6 @@ def body_of(order: PlaceOrder) -> bytes:
     lines = [
         {"variant_id": line.variant_id, "seller_id": line.seller_id, "quantity": line.quantity} for line in order.lines
     ]
-    return msgspec.json.encode({"currency": order.currency, "lines": lines})
+    return msgspec.json.encode(
+        {"currency": order.currency, "lines": lines} | ({"codes": order.codes} if order.codes else {})
+    )

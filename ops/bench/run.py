@@ -16,6 +16,7 @@ from ops.bench.idle import idle
 from ops.bench.limit import limit
 from ops.bench.model import Machine, Percentiles, Report, Scenario, Sizes
 from ops.bench.per_message import per_message
+from ops.bench.pricing import pricing
 from ops.bench.sellout import sellout
 from ops.bench.stage import Stage, temporary_stack
 from ops.stack import postgres_binary, valkey_binary
@@ -29,6 +30,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "drain": drain,
     "sellout": sellout,
     "catalog": catalog,
+    "pricing": pricing,
 }
 NAMES = (*SCENARIOS, LIMIT)
 NOTE = (
@@ -81,6 +83,7 @@ def ratios(report: Report) -> dict[str, float]:
         ),
         "first_page_large_over_small": _large_and_small(listed.first_page_ms),
         "filtered_page_large_over_small": _large_and_small(listed.filtered_page_ms),
+        "pricing_over_spread": (figures.get("pricing"), figures.get("spread")),
         "product_over_constant": (listed.product_per_second, listed.constant_per_second),
     }
     return {name: round(over / under, 2) for name, (over, under) in pairs.items() if over and under}

@@ -63,6 +63,10 @@ TARGETS: tuple[Target, ...] = (
     Target("first page, large over small, p99", _ratio("first_page_large_over_small"), 2, at_most=True),
     Target("filtered page, large over small, p99", _ratio("filtered_page_large_over_small"), 2, at_most=True),
     Target("product over constant", _ratio("product_over_constant"), 0.6),
+    Target("pricing over spread", _ratio("pricing_over_spread"), 0.7),
+    Target(
+        "deciding an order with 1,000 rules, µs", _scenario("pricing", lambda s: s.decide_us), 150, 60, at_most=True
+    ),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),
     Target("spread, worker MB", _scenario("spread", _worker_mb), 300, at_most=True),
 )
@@ -111,6 +115,7 @@ def _line(scenario: Scenario) -> str:
         (scenario.rejected, "{:,} refused"),
         (scenario.product_per_second, "product {:,.0f}/s"),
         (scenario.constant_per_second, "constant {:,.0f}/s"),
+        (scenario.decide_us, "{:.0f} µs to decide an order"),
     ):
         if value is not None:
             parts.append(form.format(value))

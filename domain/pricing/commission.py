@@ -72,6 +72,8 @@ class CommissionRules:
         self.noted = set(noted)
         self._rules = sorted(rules, key=_rank)
         self._ranks = [_rank(rule)[:4] for rule in self._rules]
+        # Most hold at any time and for any order, and then nothing of that is asked.
+        self._always = [_holds_always(rule) for rule in self._rules]
         self._index = Index([rule.scope for rule in self._rules])
 
     def __len__(self) -> int:
@@ -86,9 +88,9 @@ class CommissionRules:
             rule, rank = self._rules[n], self._ranks[n]
             if best is not None and rank != best_rank:
                 break
-            if _out(rule, currency, now) is not None:
+            if not self._always[n] and _out(rule, currency, now) is not None:
                 continue
-            depth = _depth(rule, facts)
+            depth = _depth(rule, facts) if rule.scope.categories else 0
             if best is None or depth > best_depth:
                 best, best_rank, best_depth = rule, rank, depth
         return best
@@ -115,6 +117,10 @@ def _depth(rule: CommissionRule, facts: Facts) -> int:
     """How deep the deepest category stands that a rule names and a line is in; 0 without one."""
     named = rule.scope.categories
     return max((n for n, category in enumerate(facts.categories, start=1) if category in named), default=0)
+
+
+def _holds_always(rule: CommissionRule) -> bool:
+    return rule.active and rule.valid_from is None and rule.valid_until is None and rule.currency is None
 
 
 def _out(rule: CommissionRule, currency: str, now: datetime) -> Loss | None:

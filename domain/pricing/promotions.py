@@ -67,7 +67,10 @@ class Reason(StrEnum):
 
 
 class Live(Struct, frozen=True):
-    """A promotion ready to compete. ``bit`` is its place in the index of scopes; ``rank`` orders those of a phase."""
+    """A promotion ready to compete. ``bit`` is its place in the index of scopes, where ``rank`` orders them.
+
+    One that isn't ``restricted`` is for whoever orders, whenever and in whatever currency.
+    """
 
     promotion: StoredPromotion
     bit: int
@@ -78,6 +81,7 @@ class Live(Struct, frozen=True):
     exclusive: bool
     currency: str | None
     funding: Funding
+    restricted: bool
 
     @property
     def content(self) -> PromotionContent:
@@ -97,7 +101,14 @@ def live(promotion: StoredPromotion, bit: int) -> Live:
         exclusive=content.stacking is Stacking.EXCLUSIVE,
         currency=currency_of(content),
         funding=effective_funding(promotion),
+        restricted=_is_restricted(promotion),
     )
+
+
+def _is_restricted(promotion: StoredPromotion) -> bool:
+    content = promotion.content
+    windowed = content.starts_at is not None or content.ends_at is not None
+    return windowed or bool(content.users) or promotion.limited or currency_of(content) is not None
 
 
 def rank_of(promotion: StoredPromotion) -> tuple[int, datetime, UUID]:
@@ -220,7 +231,7 @@ def _run(lives: Sequence[Live], cart: Cart, shipping_costs: ShippingCosts) -> Co
 
 def _take_turns(lives: list[Live], running: _Running) -> None:
     """Give the promotions of a phase their turns; a group has its turn with the first of it that is eligible."""
-    lives.sort(key=lambda each: each.rank)
+    lives.sort(key=_bit_of)
     settled: set[str] = set()
     for n, each in enumerate(lives):
         if each.group in settled:
@@ -234,6 +245,10 @@ def _take_turns(lives: list[Live], running: _Running) -> None:
             rivals = [rival for rival in lives[n + 1 :] if rival.group == each.group]
             each, amounts = _best_of(each, amounts, rivals, running)  # noqa: PLW2901 - the one whose turn it is now
         running.apply(each, amounts)
+
+
+def _bit_of(each: Live) -> int:
+    return each.bit
 
 
 def _best_of(first: Live, amounts: list[int], rivals: Sequence[Live], running: _Running) -> tuple[Live, list[int]]:

@@ -219,7 +219,7 @@ def _explain(candidates: Candidates, result: Combination, sellers: Sequence[UUID
         return ()
     applied = {each.live.promotion.id: each for each in result.applied}
     explained = []
-    for each in sorted(candidates.lives, key=lambda live: (live.phase, live.rank)):
+    for each in sorted(candidates.lives, key=lambda live: (live.phase, live.bit)):
         promotion = each.promotion
         taken = applied.get(promotion.id)
         explained.append(

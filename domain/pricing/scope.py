@@ -48,12 +48,6 @@ class _Dimension:
             for value in values:
                 self.naming[value] = self.naming.get(value, 0) | 1 << n
 
-    def matching(self, *values: UUID) -> int:
-        found = self.anything
-        for value in values:
-            found |= self.naming.get(value, 0)
-        return found
-
 
 class Index:
     """Finds those of many scopes that cover a line: bit n stands for the n-th scope."""
@@ -66,10 +60,14 @@ class Index:
 
     def matching(self, facts: Facts) -> int:
         """The scopes that cover a line, as bits."""
-        found = self._sellers.matching(facts.seller_id)
-        found &= self._products.matching(facts.product_id)
-        found &= self._variants.matching(facts.variant_id)
-        return found & self._categories.matching(*facts.categories)
+        found = self._sellers.anything | self._sellers.naming.get(facts.seller_id, 0)
+        found &= self._products.anything | self._products.naming.get(facts.product_id, 0)
+        found &= self._variants.anything | self._variants.naming.get(facts.variant_id, 0)
+        in_category = self._categories.anything
+        naming = self._categories.naming
+        for category in facts.categories:
+            in_category |= naming.get(category, 0)
+        return found & in_category
 
 
 def covers(scope: Scope, facts: Facts) -> bool:

@@ -16,6 +16,7 @@ from ops.bench.catalog.scenario import draw_queries
 from ops.bench.loop import ClosedLoop, LoadError, encode_requests, endless
 from ops.bench.model import Limit, Machine, Percentiles, Report, Resident, Scenario, Sizes, percentiles
 from ops.bench.orders import assortment, draw_orders
+from ops.bench.pricing import give_codes
 from ops.bench.run import ratios, run
 from ops.bench.verdict import figures, verdicts
 from ops.commands.bench import command
@@ -78,6 +79,21 @@ def test_a_small_run_over_catalogs_is_correct_and_has_its_ratios():
         "filtered page",
         "product over constant",
     }
+
+
+def test_a_small_run_with_rules_is_correct_and_has_its_figures():
+    done = uvloop.run(run(["pricing"], TINY, lambda _name: None))
+    assert [problem for problem in done.problems if "promotions match" not in problem] == []
+    pricing = done.report.scenarios["pricing"]
+    assert (pricing.orders_per_second or 0) > 0
+    assert (pricing.decide_us or 0) > 0
+    assert [verdict.name.partition(" ")[0] for verdict in verdicts(done.report)] == ["deciding"]
+
+
+def test_a_third_of_the_orders_gives_a_code():
+    goods = assortment(TINY.offers, TINY.sellers)
+    orders = give_codes(draw_orders(goods, 90), ["A", "B"])
+    assert Counter(order.codes for order in orders) == {(): 60, ("A",): 15, ("B",): 15}
 
 
 def test_both_catalogs_are_asked_for_the_same_pages():

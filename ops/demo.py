@@ -17,6 +17,7 @@ from msgspec import Struct
 from domain.invariants import Audit, run_audit
 from domain.journal.model import SYSTEM
 from infra.security import Tokens
+from ops.campaign import launch
 from ops.catalog import write_catalog
 from ops.load import Client
 from ops.output import Output
@@ -63,6 +64,22 @@ SELECT count(*) FROM (
 ) twice
 """
 
+# Of the promotion that the code brings: uses that stand, and those that came back.
+CODE_USES = """
+SELECT count(*) FILTER (WHERE returned_at IS NULL) AS standing, count(returned_at) AS returned
+FROM redemptions WHERE promotion_id = $1
+"""
+
+# Of all orders, at their last price.
+PRICED = """
+SELECT coalesce(sum((SELECT coalesce(sum(d), 0) FROM unnest(p.platform_discounts_minor) AS d)), 0)::bigint AS discounts
+FROM orders o CROSS JOIN LATERAL (
+    SELECT platform_discounts_minor FROM price_versions v WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
+) p
+"""
+
+COMMISSIONED = "SELECT count(*) FROM order_lines WHERE commission_rule_id IS NOT NULL"
+
 CANCELLED = """
 SELECT count(DISTINCT l.order_id) FILTER (WHERE l.lines = l.cancelled) AS whole,
        count(DISTINCT l.order_id) FILTER (WHERE l.cancelled BETWEEN 1 AND l.lines - 1) AS in_part
@@ -100,12 +117,18 @@ class Result(Struct, frozen=True):
     repeats_astray: int
     cancelled: int
     cancelled_in_part: int
+    code_uses: int
+    code_uses_returned: int
+    code_uses_max: int
+    discounts_minor: int
+    lines_with_commission: int
     succeeded_min: int
 
     @property
     def good(self) -> bool:
         """Whether it was a sale at all, and nothing is oversold, doubled, failed or violated."""
         wrong = self.oversold + self.duplicates + self.failed + self.audit_violations + self.repeats_astray
+        wrong += max(0, self.code_uses - self.code_uses_max)
         return not wrong and self.succeeded >= self.succeeded_min
 
 
@@ -194,7 +217,11 @@ async def _hold(sale: Sale, size: Size, target: Target, url: str, output: Output
     output.say(f"{len(sale.scarce)} of them are scarce: {units:,} units, which {after_them:,} orders will ask for.")
     buyers = {wish.buyer for wish in (*sale.rush, *sale.late)}
     async with Client(url, connections=CONNECTIONS) as client:
-        crowd = _Crowd(client, Tokens(target.secret_key), buyers)
+        tokens = Tokens(target.secret_key)
+        coded = await launch(client, tokens, sale, size)
+        given = sum(bool(wish.order.codes) for wish in (*sale.rush, *sale.late))
+        output.say(f"A code takes 15 % off, {size.code_uses_max:,} times; {given:,} orders will give it.")
+        crowd = _Crowd(client, tokens, buyers)
         with output.progress(f"The rush: {len(sale.rush):,} orders, some sent three times at once", size.rush) as bar:
             await crowd.order(sale.rush, bar.advance)
         regretted = crowd.placed(sale.rush)[::CANCEL_EVERY]
@@ -204,15 +231,21 @@ async def _hold(sale: Sale, size: Size, target: Target, url: str, output: Output
             await crowd.order(sale.late, bar.advance)
     output.say("Every job has ended. Now the database is asked what happened, and audited ...")
     async with connect(target) as conn:
-        return await _count(conn, crowd, size, await run_audit(conn), output)
+        audit = await run_audit(conn)
+        _say_violations(audit, output)
+        return await _count(conn, crowd, size, coded, audit)
 
 
-async def _count(conn: Any, crowd: _Crowd, size: Size, audit: Audit, output: Output) -> Result:
+def _say_violations(audit: Audit, output: Output) -> None:
     for check in audit.checks:
         if check.violations:
             output.say(f"  {check.name}: {check.violations:,} violations, such as {', '.join(check.sample)}")
+
+
+async def _count(conn: Any, crowd: _Crowd, size: Size, coded: UUID, audit: Audit) -> Result:
     orders, units = await conn.fetchrow(ORDERS), await conn.fetchrow(UNITS)
     cancelled = await conn.fetchrow(CANCELLED)
+    uses = await conn.fetchrow(CODE_USES, coded)
     hundredths = statistics.quantiles(crowd.waits, n=100)
     return Result(
         orders_submitted=orders["submitted"],
@@ -230,6 +263,11 @@ async def _count(conn: Any, crowd: _Crowd, size: Size, audit: Audit, output: Out
         repeats_astray=crowd.repeats_astray,
         cancelled=cancelled["whole"],
         cancelled_in_part=cancelled["in_part"],
+        code_uses=uses["standing"],
+        code_uses_returned=uses["returned"],
+        code_uses_max=size.code_uses_max,
+        discounts_minor=await conn.fetchval(PRICED),
+        lines_with_commission=await conn.fetchval(COMMISSIONED),
         succeeded_min=size.succeeded_min,
     )
 
@@ -247,6 +285,10 @@ def _tell(result: Result, output: Output) -> None:
             ("units available", f"{result.units_available:,}", "received by the sellers"),
             ("units sold", f"{result.units_sold:,}", "on lines that still stand"),
             ("oversold", f"{result.oversold:,}", "must be 0: no unit was sold twice"),
+            ("uses of the code", f"{result.code_uses:,}", f"never over {result.code_uses_max:,}, however many give it"),
+            ("  came back", f"{result.code_uses_returned:,}", "with orders that were cancelled"),
+            ("discounts", f"{result.discounts_minor:,}", "minor units, at the last price of every order"),
+            ("lines with commission", f"{result.lines_with_commission:,}", "rule and rate frozen with the line"),
             ("repeated requests", f"{result.repeats:,}", "the same Idempotency-Key again, often at the same moment"),
             ("  astray", f"{result.repeats_astray:,}", "must be 0: each was answered with the first one's job"),
             ("duplicates", f"{result.duplicates:,}", "must be 0: no key made two orders"),

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.orders.model import OrderLine, PlaceOrder
+from domain.orders.model import CodesMode, OrderLine, PlaceOrder
 from ops.goods import NewOffer, NewSeller
 
 CURRENCY = "EUR"
@@ -18,6 +18,9 @@ _SELLERS = ("Fjord & Field", "Copper Kettle", "Night Train Books", "Halyard", "L
 _SCARCE = ("Signed first edition", "Hand-thrown teapot", "Copper kettle No. 1", "Sailcloth bag, numbered")
 _PLENTY = ("Enamel mug", "Notebook, A5", "Wool socks", "Beeswax candle", "Linen towel", "Pencil set", "Tea, 100 g")
 PLENTY_OFFERS = 28
+CODE = "QUICK"
+CODE_EVERY = 3
+"""Every so many orders give the code, whether it has any use left or not."""
 UNITS_PER_LINE_MAX = 2
 
 
@@ -28,6 +31,8 @@ class Size(Struct, frozen=True):
     late: int = 200
     scarce_units: int = 400
     buyers: int = 600
+    code_uses_max: int = 100
+    """How often the code may be used: far less often than it will be given."""
     succeeded_min: int = 1_000
     """Fewer placed orders than this aren't a sale that shows anything."""
 
@@ -75,7 +80,12 @@ def draw_up(size: Size, seed: int) -> Sale:
         return Wish(
             key=f"sale-{number}",
             buyer=chance.choice(buyers),
-            order=PlaceOrder(CURRENCY, lines),
+            order=PlaceOrder(
+                CURRENCY,
+                lines,
+                codes=(CODE,) if number % CODE_EVERY == 0 else (),
+                promotions=CodesMode.BEST_EFFORT if number % CODE_EVERY == 0 else CodesMode.STRICT,
+            ),
             copies=3 if number % 8 == 0 else 1,
             resent=number % 8 == 4,
             polls=number % 16 == 6,

@@ -17,10 +17,11 @@ from msgspec import structs
 
 from domain.catalog.sql import load_offers
 from domain.money import Money
-from domain.orders.basket import basket_of, code_key
+from domain.orders.basket import basket_of
 from domain.orders.model import PlaceOrder
 from domain.pricing.book import empty_book
 from domain.pricing.book_reads import load_book, load_codes, load_versions
+from domain.pricing.codes import code_key
 from domain.pricing.commission_model import CommissionContent
 from domain.pricing.contest import no_usage
 from domain.pricing.promotion_model import (

@@ -13,7 +13,7 @@ from ops.output import Output
 from ops.sale import Size, draw_up
 from tests.builders import write_offers
 
-SMALL = Size(rush=240, late=30, scarce_units=40, buyers=60, succeeded_min=100)
+SMALL = Size(rush=240, late=30, scarce_units=40, buyers=60, code_uses_max=20, succeeded_min=100)
 GOOD = Result(
     orders_submitted=2_600,
     succeeded=1_600,
@@ -30,6 +30,11 @@ GOOD = Result(
     repeats_astray=0,
     cancelled=90,
     cancelled_in_part=110,
+    code_uses=100,
+    code_uses_returned=9,
+    code_uses_max=100,
+    discounts_minor=90_000,
+    lines_with_commission=3_000,
     succeeded_min=1_000,
 )
 
@@ -49,6 +54,9 @@ def test_numbers_of_a_small_sale_add_up(monkeypatch: pytest.MonkeyPatch, capsys:
     assert result.repeats == sum(wish.copies - 1 + wish.resent for wish in wishes) > 0
     assert result.cancelled > 0
     assert result.cancelled_in_part > 0
+    assert 0 < result.code_uses <= result.code_uses_max == SMALL.code_uses_max
+    assert result.discounts_minor > 0
+    assert result.lines_with_commission > 0
     assert 0 < result.outcome_ms.p50 <= result.outcome_ms.p99
     told = capsys.readouterr()
     assert told.out == ""

@@ -16,14 +16,20 @@ import msgspec
 from msgspec import structs
 
 from domain.catalog.sql import load_offers
+from domain.journal.model import SYSTEM
 from domain.money import Money
 from domain.orders.basket import basket_of
 from domain.orders.model import PlaceOrder
 from domain.pricing.book import empty_book
 from domain.pricing.book_reads import load_book, load_codes, load_versions
+from domain.pricing.code_sql import add_codes
 from domain.pricing.codes import code_key
+from domain.pricing.commission_edit import StoredRule
 from domain.pricing.commission_model import CommissionContent
+from domain.pricing.commission_sql import PART as COMMISSION
+from domain.pricing.commission_sql import Edit, write_rules
 from domain.pricing.contest import no_usage
+from domain.pricing.promotion_edit import CodesMade, Step
 from domain.pricing.promotion_model import (
     AmountOff,
     Benefit,
@@ -31,10 +37,14 @@ from domain.pricing.promotion_model import (
     Level,
     PercentOff,
     PromotionContent,
+    PromotionState,
     Stacking,
+    StoredPromotion,
 )
+from domain.pricing.promotion_sql import Change, change_of, change_promotions, insert_promotions
 from domain.pricing.quote import PriceVersion, quote
 from domain.pricing.scope import Scope
+from domain.pricing.version_sql import raise_version
 from infra.clock import new_id
 from ops.bench.flow import flow
 from ops.bench.model import Scenario
@@ -50,27 +60,11 @@ MATCHING_MAX = 10
 DECIDED = 400
 """Orders of four lines whose decision is timed."""
 
-WRITE_RULES = """
-INSERT INTO commission_rules (id, revision, content, from_version, created_at, created_by)
-SELECT id, 1, content, 1, now(), $3 FROM unnest($1::uuid[], $2::jsonb[]) AS t (id, content)
-"""
-WRITE_PROMOTIONS = """
-INSERT INTO promotions (id, state, content, created_at, updated_at)
-SELECT id, 'active', content, now(), now() FROM unnest($1::uuid[], $2::jsonb[]) AS t (id, content)
-"""
-WRITE_COUNTERS = """
-INSERT INTO promotion_uses (promotion_id, user_id, used, most)
-SELECT id, '00000000-0000-0000-0000-000000000000', 0, (content ->> 'uses_max')::int
-FROM promotions WHERE content ->> 'uses_max' IS NOT NULL
-"""
-WRITE_CODES = "INSERT INTO promotion_codes (key, text, promotion_id) SELECT * FROM unnest($1::text[], $1, $2::uuid[])"
-WRITE_VERSIONS = "INSERT INTO pricing_versions (part, version) VALUES ('commission', 1), ('promotions', 1)"
-
 
 async def pricing(stage: Stage) -> Scenario:
     """Place orders where every line finds a rule and every order some promotions."""
     async with stage.scene("pricing") as scene:
-        codes = await write_rules(scene.conn, stage)
+        codes = await fill_with_rules(scene.conn, stage)
         orders = give_codes(draw_orders(stage.goods, stage.sizes.requests), codes)
         matching, decide_us = await _time_decisions(scene.conn, orders)
         scenario = await flow(stage, scene, orders)
@@ -81,28 +75,35 @@ async def pricing(stage: Stage) -> Scenario:
         return scenario
 
 
-async def write_rules(conn: Any, stage: Stage) -> list[str]:
+async def fill_with_rules(conn: Any, stage: Stage) -> list[str]:
     """Write commission rules, promotions and codes; return the codes."""
     draw = random.Random(SEED)  # noqa: S311 - a seeded draw, so that two runs have the same rules
     products = [offer.product_id for offer in stage.goods.offers]
     sellers = [seller.id for seller in stage.goods.sellers]
     categories = [row["id"] for row in await conn.fetch("SELECT id FROM categories ORDER BY slug")]
     rules = [_rule(draw, n, products, sellers, categories) for n in range(COMMISSION_RULES)]
-    await conn.execute(WRITE_RULES, [new_id() for _ in rules], [_json(rule) for rule in rules], new_id())
     automatic = [_automatic(draw, n, products) for n in range(AUTOMATIC)]
     by_code = [_by_code(n) for n in range(CODES)]
-    ids = [new_id() for _ in (*automatic, *by_code)]
-    await conn.execute(WRITE_PROMOTIONS, ids, [_json(content) for content in (*automatic, *by_code)])
-    await conn.execute(WRITE_COUNTERS)
     codes = [f"BENCH-{n}" for n in range(CODES)]
-    await conn.execute(WRITE_CODES, codes, ids[AUTOMATIC:])
-    await conn.execute(WRITE_VERSIONS)
+    now = datetime.now(UTC)
+    async with conn.transaction():
+        edit = Edit(await raise_version(conn, COMMISSION), now, SYSTEM, "bench")
+        await write_rules(conn, [("commission_rule.created", StoredRule(new_id(), 1, False, r)) for r in rules], edit)
+        drafts = [
+            StoredPromotion(new_id(), 1, None, PromotionState.DRAFT, content, now) for content in (*automatic, *by_code)
+        ]
+        await insert_promotions(conn, drafts, actor=SYSTEM, correlation="bench")
+        active = [structs.replace(draft, state=PromotionState.ACTIVE, version=2) for draft in drafts]
+        changes = [change_of(before, after, Step.ACTIVATE) for before, after in zip(drafts, active, strict=True)]
+        await change_promotions(conn, changes, now, actor=SYSTEM, correlation="bench")
+        made = msgspec.json.encode(CodesMade(1))
+        coded = []
+        for promotion, code in zip(active[AUTOMATIC:], codes, strict=True):
+            await add_codes(conn, promotion.id, [code])
+            coded.append(Change(promotion, structs.replace(promotion, version=3), "promotion.codes_made", made))
+        await change_promotions(conn, coded, now, actor=SYSTEM, correlation="bench")
     await conn.execute("ANALYZE commission_rules, promotions, promotion_codes, promotion_uses")
     return codes
-
-
-def _json(content: CommissionContent | PromotionContent) -> str:
-    return msgspec.json.encode(content).decode()
 
 
 def _rule(

@@ -22,7 +22,7 @@ from domain.orders.basket import basket_of
 from domain.orders.model import PlaceOrder
 from domain.pricing.book import empty_book
 from domain.pricing.book_reads import load_book, load_codes, load_versions
-from domain.pricing.code_sql import add_codes
+from domain.pricing.code_sql import add_codes, note_batch
 from domain.pricing.codes import code_key
 from domain.pricing.commission_edit import StoredRule
 from domain.pricing.commission_model import CommissionContent
@@ -100,6 +100,7 @@ async def fill_with_rules(conn: Any, stage: Stage) -> list[str]:
         coded = []
         for promotion, code in zip(active[AUTOMATIC:], codes, strict=True):
             await add_codes(conn, promotion.id, [code])
+            await note_batch(conn, new_id(), promotion.id, 1, now)
             coded.append(Change(promotion, structs.replace(promotion, version=3), "promotion.codes_made", made))
         await change_promotions(conn, coded, now, actor=SYSTEM, correlation="bench")
     await conn.execute("ANALYZE commission_rules, promotions, promotion_codes, promotion_uses")

@@ -6,7 +6,6 @@ it. ``make fuzz`` holds every answer against this description.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from types import UnionType
 from typing import Any, get_args
 
 import msgspec
@@ -17,7 +16,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api.access import ACCESS, Access
 from api.decode import BODY
-from api.headers import header_parameters, heeds_keys, response_headers
+from api.headers import header_parameters, heeds_keys, kinds_of, response_headers
 from api.problems import MEDIA_TYPE, Problem
 from domain.rejections import Code
 
@@ -101,13 +100,7 @@ def _kinds(handler: HTTPRouteHandler) -> Iterator[Any]:
     if BODY in handler.opt:
         yield handler.opt[BODY][0]
     for spec in (handler.responses or {}).values():
-        yield from _either(spec)
-
-
-def _either(spec: ResponseSpec) -> tuple[Any, ...]:
-    """The types of an answer: one, or several. msgspec can't decode either of two Structs, and needn't."""
-    kind: Any = spec.data_container
-    return get_args(kind) if isinstance(kind, UnionType) else () if kind is None else (kind,)
+        yield from kinds_of(spec)
 
 
 def _tell_times(components: dict[str, Any], kinds: Sequence[Any]) -> None:
@@ -176,7 +169,7 @@ def _implied(handler: HTTPRouteHandler) -> Iterator[int]:
 
 def _told_by(spec: ResponseSpec) -> str:
     """What an answer is, by the first sentence of its type's docstring."""
-    docs = [kind.__doc__ for kind in _either(spec) if issubclass(kind, msgspec.Struct)]
+    docs = [kind.__doc__ for kind in kinds_of(spec) if issubclass(kind, msgspec.Struct)]
     return ", or: ".join(doc.partition("\n")[0].partition(". ")[0].rstrip(".") for doc in docs if doc) or "done"
 
 
@@ -185,7 +178,7 @@ def _content(spec: ResponseSpec, shape_of: Mapping[Any, Any]) -> dict[str, Any]:
     media_type = str(getattr(spec.media_type, "value", spec.media_type))
     if media_type == EVENT_STREAM:
         return {media_type: {}}
-    shapes = [shape_of[kind] for kind in _either(spec)]
+    shapes = [shape_of[kind] for kind in kinds_of(spec)]
     return {media_type: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
 
 

@@ -146,7 +146,7 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: FromPath[UUID]
     edge = edge_of(request.app.state)
     principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
-        await _must_know(conn, principal, order_id)
+        await must_know(conn, principal, order_id)
         return Response(encode(Timeline(await load_timeline(conn, order_id))), media_type=JSON)
 
 
@@ -168,7 +168,7 @@ async def cancel_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]
     principal = await authorise(request)
     wish = await body_or(request, Cancellation())
     async with edge.pool.acquire(timeout=2) as conn:
-        await _must_know(conn, principal, order_id)
+        await must_know(conn, principal, order_id)
     command = CancelOrder(order_id, wish.lines, wish.reason)
     return await submit(request, edge, principal, command, operation="POST /orders/{order_id}/cancel")
 
@@ -176,7 +176,7 @@ async def cancel_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]
 _BUYER = "SELECT buyer FROM orders WHERE id = $1"
 
 
-async def _must_know(conn: Any, principal: Principal, order_id: UUID) -> None:
+async def must_know(conn: Any, principal: Principal, order_id: UUID) -> None:
     """Raise 404 unless the order, or its placing, is the principal's (or it is an admin)."""
     buyer = await conn.fetchval(_BUYER, order_id)
     if buyer is None:

@@ -10,7 +10,7 @@ from domain.catalog.listing import RelistProducts
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
-from domain.orders.model import CancelOrder, ConfirmOrder, PlaceOrder
+from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
 from domain.pricing.codes import MakeCodes
 from domain.pricing.promotion_sweep import SweepPromotions
 from domain.pricing.snapshot import SnapshotCommissions
@@ -19,6 +19,7 @@ COMMANDS: tuple[type[Command], ...] = (
     PlaceOrder,
     CancelOrder,
     ConfirmOrder,
+    ApplyPromotions,
     SnapshotCommissions,
     MakeCodes,
     SweepPromotions,

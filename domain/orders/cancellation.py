@@ -128,9 +128,14 @@ def _without_order(command: CancelOrder, placing: Placing | None, plan: Cancella
     if placing.status is Status.FAILED and command.lines is None:
         plan.unplaced.append(command.order_id)
         return Succeeded(CancelledOrder(command.order_id, (), None, OrderStatus.CANCELLED))
+    return Rejected(not_placed(placing))
+
+
+def not_placed(placing: Placing) -> Rejection:
+    """Refuse what is asked of an order that came to nothing."""
     if placing.problem is not None:
-        return Rejected(Rejection(409, Code.ORDER_NOT_PLACED, f"the order was refused: {placing.problem.detail}"))
-    return Rejected(Rejection(409, Code.ORDER_NOT_PLACED, f"there is no order: its placing is {placing.status.value}"))
+        return Rejection(409, Code.ORDER_NOT_PLACED, f"the order was refused: {placing.problem.detail}")
+    return Rejection(409, Code.ORDER_NOT_PLACED, f"there is no order: its placing is {placing.status.value}")
 
 
 def _cancel(

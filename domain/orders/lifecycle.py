@@ -37,3 +37,15 @@ def refuse_cancelling(payment: Payment, fulfilments: Sequence[Fulfilment], *, ex
     if moved is not None:
         return Rejection(409, Code.ORDER_STATE, f"a seller order is {moved.value}; only awaiting ones are cancelled")
     return None
+
+
+def refuse_repricing(payment: Payment, fulfilments: Sequence[Fulfilment], *, expired: bool) -> Rejection | None:
+    """Why an order can't be priced again now; None when it can: it waits for a payment that nobody has started."""
+    status = order_status(payment, fulfilments, expired=expired)
+    if status is not OrderStatus.PENDING_PAYMENT:
+        detail = f"the order is {status.value}; promotions are applied to one that is pending_payment"
+        return Rejection(409, Code.ORDER_STATE, detail)
+    if payment is not Payment.UNPAID:
+        detail = f"the order's payment is {payment.value}; promotions are applied while it is unpaid"
+        return Rejection(409, Code.ORDER_STATE, detail)
+    return None

@@ -15,6 +15,7 @@ from domain.journal.model import BatchOutcome, Command, Event, Lane
 from domain.money import Currency, Minor, Money
 from domain.orders.price import Price
 from domain.pricing.codes import CodeText
+from domain.pricing.promotions import Reason
 from domain.pricing.quote import FrozenTerms
 from domain.pricing.use_sql import Redemption
 from domain.pricing.uses import UseKey
@@ -26,6 +27,9 @@ LINE_ROWS = 5
 """Rows a line writes, roughly: line, reservation, movement, and its share of seller order and stock."""
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_CEILING, description="units")]
+Codes = Annotated[tuple[CodeText, ...], Meta(max_length=CODES_CEILING)]
+ShippingMethods = Annotated[dict[UUID, UUID], Meta(max_length=LINES_CEILING)]
+"""By seller, the method to ship by."""
 LineNo = Annotated[int, Meta(ge=0, le=LINES_CEILING)]
 
 
@@ -75,6 +79,9 @@ class OrderLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     expected_unit_price: Money | None = None
 
 
+OrderLines = Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=LINES_CEILING)]
+
+
 class CodesMode(StrEnum):
     """What becomes of an order when a code it gives doesn't apply."""
 
@@ -93,13 +100,13 @@ class PlaceOrder(Command, frozen=True, omit_defaults=True):
     lane: ClassVar[Lane] = Lane.ORDERS
 
     currency: Currency
-    lines: Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=LINES_CEILING)]
+    lines: OrderLines
     email: Email | None = None
-    codes: Annotated[tuple[CodeText, ...], Meta(max_length=CODES_CEILING)] = ()
+    codes: Codes = ()
     promotions: CodesMode = CodesMode.STRICT
     shipping_address_id: UUID | None = None
     shipping_address: PostalAddress | None = None
-    shipping_methods: Annotated[dict[UUID, UUID], Meta(max_length=LINES_CEILING)] = field(default_factory=dict)
+    shipping_methods: ShippingMethods = field(default_factory=dict)
 
     def weight(self) -> int:
         """Rows it writes."""
@@ -120,6 +127,26 @@ class CancelOrder(Command, frozen=True):
     def weight(self) -> int:
         """Rows it writes, for an order of a few lines."""
         return 20
+
+    def aggregate(self) -> UUID:
+        """The order."""
+        return self.order_id
+
+
+class ApplyPromotions(Command, frozen=True):
+    """Price an unpaid order again, with these codes in place of those given before and whatever needs none."""
+
+    job: ClassVar[str] = "apply_promotions"
+    lane: ClassVar[Lane] = Lane.PRICING
+    ordered: ClassVar[bool] = True
+
+    order_id: UUID
+    codes: Codes = ()
+    promotions: CodesMode = CodesMode.STRICT
+
+    def weight(self) -> int:
+        """Rows it writes, for an order of a few promotions."""
+        return 10 + 3 * len(self.codes)
 
     def aggregate(self) -> UUID:
         """The order."""
@@ -194,6 +221,44 @@ class LinesCancelled(Struct, frozen=True):
     lines: tuple[int, ...]
     total_minor: int
     reason: str
+
+
+class PromotionOnOrder(Struct, frozen=True):
+    """A promotion that takes something off an order; ``code`` is null for one that comes by itself."""
+
+    promotion_id: UUID
+    title: str
+    code: str | None
+    amount: Money
+
+
+class CodeInVain(Struct, frozen=True):
+    """A code that takes nothing off, and why."""
+
+    code: str
+    reason: Reason
+
+
+class RepricedOrder(Struct, frozen=True):
+    """The result of applying promotions: the price version that counts now, and what became of the codes."""
+
+    order_id: UUID
+    price_version: int
+    total: Money
+    discount: Money
+    promotions: tuple[PromotionOnOrder, ...]
+    codes_in_vain: tuple[CodeInVain, ...]
+
+
+class OrderRepriced(Struct, frozen=True):
+    """The event ``order.repriced``; amounts in minor units, ``promotions`` are those that take something off."""
+
+    price_version: int
+    total_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    promotions: tuple[UUID, ...]
 
 
 class OrderConfirmed(Struct, frozen=True):

@@ -11,7 +11,7 @@ from domain.accounts.address_countries import COUNTRIES
 from domain.catalog.model import OfferKey
 from domain.pricing.price_lists import PriceList
 from domain.pricing.shipping import BySubtotal, ByWeight, ShippingMethod, ShippingRate, ShippingZone
-from domain.pricing.tax import TaxRate, ppm_of
+from domain.pricing.tax import TaxRate
 from domain.rejections import Code, Rejection
 
 _NO_COUNTRY = "there is no such country: use an ISO 3166-1 alpha-2 code"
@@ -27,8 +27,6 @@ def tax_fault(rates: Sequence[TaxRate], categories: Collection[UUID]) -> Rejecti
     for n, rate in enumerate(rates):
         if rate.country not in COUNTRIES:
             return _fault(_NO_COUNTRY, f"items[{n}].country")
-        if ppm_of(rate.percent) is None:
-            return _fault("a rate is from 0 to 100 percent, with at most four decimals", f"items[{n}].percent")
         if rate.category_id is not None and rate.category_id not in categories:
             return _fault("there is no such category", f"items[{n}].category_id")
         if rate.on_shipping and rate.category_id is not None:

@@ -5,7 +5,6 @@ frozen with the line, so pricing an order again never taxes it anew.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -17,11 +16,17 @@ from domain.text import LINE_PATTERN
 
 PPM = 1_000_000
 """Rates are kept in parts per million: 8.875 % is 88,750."""
-PPM_PER_PERCENT = 10_000
-_STEP = Decimal("0.0001")
+_DECIMALS = 4
 
 Region = Annotated[str, Meta(min_length=1, max_length=100, pattern=LINE_PATTERN)]
-Percent = Annotated[Decimal, Meta(description="a percentage from 0 to 100 with at most four decimals, as a string")]
+Percent = Annotated[
+    str,
+    Meta(
+        max_length=8,
+        pattern=r"^(100(\.0{1,4})?|(0|[1-9][0-9]?)(\.[0-9]{1,4})?)(?![\s\S])",
+        description="a percentage from 0 to 100 with at most four decimals, as a string",
+    ),
+]
 
 
 class TaxRate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -63,12 +68,10 @@ class Tax(Struct, frozen=True):
 NO_TAX = Tax(0, 0)
 
 
-def ppm_of(percent: Decimal) -> int | None:
-    """A percentage in parts per million; None if it is none, or has more than four decimals."""
-    if not percent.is_finite() or not 0 <= percent <= 100:
-        return None
-    kept = percent.quantize(_STEP)
-    return int(kept * PPM_PER_PERCENT) if kept == percent else None
+def ppm_of(percent: Percent) -> int:
+    """A percentage in parts per million, exactly."""
+    whole, _, decimals = percent.partition(".")
+    return int(whole + decimals.ljust(_DECIMALS, "0"))
 
 
 class TaxRates:
@@ -78,11 +81,8 @@ class TaxRates:
         self._places: dict[tuple[str, str], dict[UUID | None, TaxTerms]] = {}
         self._shipping: dict[tuple[str, str], TaxTerms] = {}
         for rate in rates:
-            ppm = ppm_of(rate.percent)
-            if ppm is None:
-                raise ValueError(f"{rate.percent} is no rate")
             place = (rate.country, (rate.region or "").casefold())
-            terms = TaxTerms(ppm, rate.inclusive)
+            terms = TaxTerms(ppm_of(rate.percent), rate.inclusive)
             self._places.setdefault(place, {})[rate.category_id] = terms
             if rate.on_shipping and rate.category_id is None:
                 self._shipping[place] = terms

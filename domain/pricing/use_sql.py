@@ -90,12 +90,15 @@ async def open_uses(conn: Connection, keys: Mapping[UseKey, int]) -> None:
     await conn.execute(OPEN_USES, *_columns(ordered), [keys[key] for key in ordered])
 
 
-async def lock_uses(conn: Connection, keys: Mapping[UseKey, int]) -> None:
-    """Lock counters in key order; one that isn't there yet is made, to be used as often at most as is said."""
-    if not keys:
-        return
+async def lock_uses(conn: Connection, keys: Mapping[UseKey, int], *, also: Iterable[UseKey] = ()) -> None:
+    """Lock counters in key order; one that isn't there yet is made, to be used as often at most as is said.
+
+    ``also`` are locked in the same order, if they are there.
+    """
     await open_uses(conn, keys)
-    await conn.execute(LOCK_USES, *_columns(sorted(keys)))
+    ordered = sorted({*keys, *also})
+    if ordered:
+        await conn.execute(LOCK_USES, *_columns(ordered))
 
 
 async def apply_uses(conn: Connection, deltas: Mapping[UseKey, int]) -> bool:

@@ -21,6 +21,7 @@ from ops.goods import NewOffer, NewSeller
 from ops.stack import EmbeddedStack
 from tests import databases
 from tests.builders import new, offer, token, write_account, write_member, write_offers
+from tests.promotions import write_promotion
 from tests.system import System, eventually
 
 JOURNAL = ("commands", "pending", "outcomes", "parked", "idempotency", "orders", "reservations", "movements", "events")
@@ -100,6 +101,10 @@ class Shop:
     def member(self, seller_id: UUID, *args: Any) -> UUID:
         """Write an account that acts for a seller; see :func:`tests.builders.write_member`."""
         return self._runner.run(write_member(self._conn, seller_id, *args))
+
+    def promotion(self, *codes: str, **said: Any) -> UUID:
+        """Write an active promotion, automatic without codes; see :func:`tests.promotions.write_promotion`."""
+        return self._runner.run(write_promotion(self._conn, *codes, automatic=not codes, **said)).id
 
     def hold_tree(self) -> None:
         """Keep categories and attributes as they are, in the transaction that is open."""

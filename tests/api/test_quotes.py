@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import msgspec
 import pytest
 from msgspec import Struct
 
@@ -16,17 +15,14 @@ from domain.orders.price import Price
 from domain.orders.price_sql import PRICE_NAMES, price_from
 from domain.pricing.promotion_model import (
     AmountOff,
-    Benefit,
     BuyXGetY,
     FreeShipping,
     Funding,
     Level,
     PercentOff,
-    PromotionContent,
     Stacking,
 )
 from domain.pricing.scope import Scope
-from infra.clock import new_id
 from ops.goods import NewOffer
 from tests.api.shop import Shop, assert_problem, bearer, line, order, wait
 from tests.api.test_once import contents
@@ -34,16 +30,6 @@ from tests.api.things import ADDRESS
 
 ADMIN = bearer(Role.ADMIN)
 CARTS = 40
-PROMOTION = """
-INSERT INTO promotions (id, seller_id, state, content, created_at, updated_at)
-VALUES ($1, NULL, 'active', $2, now(), now())
-"""
-CODE = "INSERT INTO promotion_codes (key, text, promotion_id) VALUES ($1, $1, $2)"
-LIMIT = "INSERT INTO promotion_uses (promotion_id, user_id, used, most) VALUES ($1, $2, 0, $3)"
-RAISE = """
-INSERT INTO pricing_versions (part, version) VALUES ('promotions', 1)
-ON CONFLICT (part) DO UPDATE SET version = pricing_versions.version + 1
-"""
 PRICE = f"SELECT {PRICE_NAMES} FROM price_versions WHERE order_id = $1 ORDER BY version DESC LIMIT 1"
 
 
@@ -53,19 +39,6 @@ class Market(Struct):
     offers: list[NewOffer]
     codes: list[str]
     methods: list[str]
-
-
-def promote(shop: Shop, benefit: Benefit, *, codes: tuple[str, ...] = (), **said: Any) -> UUID:
-    """Write an active promotion, automatic unless codes bring it."""
-    made = new_id()
-    content = PromotionContent(title="A promotion", benefit=benefit, automatic=not codes, **said)
-    shop.execute(PROMOTION, made, msgspec.json.encode(content).decode())
-    for code in codes:
-        shop.execute(CODE, code, made)
-    if content.uses_max is not None:
-        shop.execute(LIMIT, made, UUID(int=0), content.uses_max)
-    shop.execute(RAISE)
-    return made
 
 
 def put(shop: Shop, path: str, items: list[Any]) -> None:
@@ -101,19 +74,22 @@ def market(shop: Shop) -> Iterator[Market]:
         rate | {"method_id": post, "cost": {"by": "subtotal", "steps": steps}},
         rate | {"method_id": courier, "cost": {"by": "flat", "amount_minor": 799}, "free_from_minor": 20_000},
     ])  # fmt: skip
+    of_first = Scope(sellers=mine.sellers[:1])
+    five, few = AmountOff(Level.ORDER, Money(500, "USD")), AmountOff(Level.LINE, Money(150, "USD"))
+    three_for_two, least = BuyXGetY(Scope(), 2, Scope(), 1), Money(6_000, "USD")
     promotions = [
-        promote(shop, PercentOff(Level.LINE, 1_000), scope=Scope(sellers=mine.sellers[:1]), funding=Funding.SELLER),
-        promote(shop, PercentOff(Level.ORDER, 333), scope=mine, stacking=Stacking.STACKABLE),
-        promote(shop, AmountOff(Level.ORDER, Money(500, "USD")), scope=mine, codes=("FIVE", "FIVER")),
-        promote(shop, AmountOff(Level.LINE, Money(150, "USD")), scope=mine, codes=("FEW",), uses_max=3),
-        promote(shop, BuyXGetY(Scope(), 2, Scope(), 1), scope=mine, codes=("THREE-FOR-TWO",)),
-        promote(shop, FreeShipping(), scope=mine, codes=("FREE-SHIPPING",), minimum_subtotal=Money(6_000, "USD")),
-        promote(shop, PercentOff(Level.ORDER, 4_000), scope=mine, codes=("ALONE",), stacking=Stacking.EXCLUSIVE),
+        shop.promotion(benefit=PercentOff(Level.LINE, 1_000), scope=of_first, funding=Funding.SELLER),
+        shop.promotion(benefit=PercentOff(Level.ORDER, 333), scope=mine, stacking=Stacking.STACKABLE),
+        shop.promotion("FIVE", "FIVER", benefit=five, scope=mine),
+        shop.promotion("FEW", benefit=few, scope=mine, uses_max=3),
+        shop.promotion("THREE-FOR-TWO", benefit=three_for_two, scope=mine),
+        shop.promotion("FREE-SHIPPING", benefit=FreeShipping(), scope=mine, minimum_subtotal=least),
+        shop.promotion("ALONE", benefit=PercentOff(Level.ORDER, 4_000), scope=mine, stacking=Stacking.EXCLUSIVE),
     ]
     codes = ["FIVE", "fiver", "FEW", "three-for-two", "FREE-SHIPPING", "ALONE", "NO-SUCH-CODE"]
     yield Market(offers, codes, [post, courier])
-    shop.execute("UPDATE promotions SET state = 'ended' WHERE id = ANY ($1)", promotions)
-    shop.execute(RAISE)
+    for promotion in promotions:
+        assert shop.http.post(f"/promotions/{promotion}/end", headers=ADMIN).status_code == 200
     for path in ("/price-lists", "/tax-rates", "/shipping/rates", "/shipping/methods", "/shipping/zones"):
         put(shop, path, [])
 

@@ -138,6 +138,7 @@ def test_what_is_wrong_with_a_card_is_a_400_with_its_path_and_changes_nothing(sh
     flat = {"by": "flat", "amount_minor": 1}
     bad = [
         (ADMIN, "/tax-rates", [GERMANY | {"percent": "100.5"}], "items[0].percent"),
+        (ADMIN, "/tax-rates", [GERMANY, GERMANY | {"percent": 19}], "items[1].percent"),
         (
             ADMIN,
             "/tax-rates",

@@ -105,6 +105,7 @@ ROUTES = {
     "POST /accounts/{account_id}/reactivate": {200, 400, 401, 403, 404, 412, 422, 503},
     "PUT /accounts/{account_id}/roles": {200, 400, 401, 403, 404, 409, 412, 413, 415, 422, 503},
     "PUT /accounts/{account_id}/group": {200, 400, 401, 403, 404, 412, 413, 415, 422, 503},
+    "POST /promotions/apply": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
     "GET /tax-rates": {200, 401, 403, 503},
     "PUT /tax-rates": {200, 400, 401, 403, 412, 413, 415, 422, 503},
     "GET /price-lists": {200, 401, 403, 503},

@@ -197,6 +197,10 @@ def _order(things: Things) -> Any:
     return order(things.on_sale) | {"email": things.email}
 
 
+def _cart(things: Things) -> Any:
+    return order(things.on_sale)
+
+
 def _category(_: Things) -> Any:
     return {"name": tree.a_name()}
 
@@ -314,6 +318,7 @@ ENTRIES = {
     "POST /accounts/{account_id}/reactivate": Entry(Things.account),
     "PUT /accounts/{account_id}/roles": Entry(Things.account, {"roles": ["BUYER"]}),
     "PUT /accounts/{account_id}/group": Entry(Things.account, {"group": "wholesale"}),
+    "POST /promotions/apply": Entry(body=_cart),
     "GET /tax-rates": Entry(),
     "PUT /tax-rates": Entry(body={"items": []}),
     "GET /price-lists": Entry(),

@@ -43,6 +43,7 @@ from domain.orders.model import (
     OrderConfirmed,
     OrderExpired,
     OrderPlaced,
+    OrderRepriced,
     PlacedLine,
 )
 from domain.pricing.commission_edit import RuleWritten
@@ -89,6 +90,7 @@ def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
         "order.cancelled": LinesCancelled,
         "order.lines_cancelled": LinesCancelled,
         "order.expired": OrderExpired,
+        "order.repriced": OrderRepriced,
         "order.confirmed": OrderConfirmed,
         "order.commission_snapshotted": CommissionSnapshotted,
         "commission_rule.created": RuleWritten,

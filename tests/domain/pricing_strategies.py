@@ -4,7 +4,6 @@ Each setting is drawn from a handful that are worth meeting; ``make`` builds the
 """
 
 from datetime import timedelta
-from decimal import Decimal
 from itertools import product as every
 from typing import Any
 
@@ -143,12 +142,12 @@ BY_SUBTOTAL = [
 ]
 TAXES = [
     (),
-    (TaxRate("DE", Decimal(19), inclusive=True, on_shipping=True),),
-    (TaxRate("DE", Decimal("7.25"), inclusive=False), TaxRate("DE", Decimal(5), inclusive=False, region="Berlin")),
+    (TaxRate("DE", "19", inclusive=True, on_shipping=True),),
+    (TaxRate("DE", "7.25", inclusive=False), TaxRate("DE", "5", inclusive=False, region="Berlin")),
     (
-        TaxRate("DE", Decimal("8.875"), inclusive=False, on_shipping=True),
-        TaxRate("DE", Decimal(0), inclusive=True, category_id=category(1)),
-        TaxRate("DE", Decimal(100), inclusive=True, category_id=category(2)),
+        TaxRate("DE", "8.875", inclusive=False, on_shipping=True),
+        TaxRate("DE", "0", inclusive=True, category_id=category(1)),
+        TaxRate("DE", "100", inclusive=True, category_id=category(2)),
     ),
 ]
 TERMS = [

@@ -12,10 +12,11 @@ from domain.catalog.model import Offer
 from domain.journal.model import Rejected, Succeeded
 from domain.money import Money
 from domain.orders import placement, quotation
-from domain.orders.basket import Pricing, code_key
+from domain.orders.basket import Pricing
 from domain.orders.demand import Market
 from domain.orders.model import CodesMode, OrderLine, PlaceOrder
 from domain.orders.quotation import Quotation
+from domain.pricing.codes import code_key
 from domain.pricing.contest import FoundCode, no_usage
 from domain.pricing.shipping import Flat, Owner
 from domain.rejections import Code, Rejection

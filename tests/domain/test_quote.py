@@ -1,7 +1,5 @@
 """What an order comes to as a whole, in exact amounts; and when it comes to nothing or to too much."""
 
-from decimal import Decimal
-
 import pytest
 
 from domain.money import MINOR_MAX
@@ -32,7 +30,7 @@ from tests.domain.pricing_builders import (
     told,
 )
 
-VAT = TaxRate("DE", Decimal(10), inclusive=False, on_shipping=True)
+VAT = TaxRate("DE", "10", inclusive=False, on_shipping=True)
 
 
 def test_without_any_rules_an_order_costs_what_its_lines_do():

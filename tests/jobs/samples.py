@@ -21,12 +21,14 @@ from domain.catalog.relist_sql import relist_sellers
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM, Command
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
-from domain.orders.model import CancelOrder, ConfirmOrder, PlaceOrder
+from domain.orders.model import ApplyPromotions, CancelOrder, CodesMode, ConfirmOrder, PlaceOrder
 from domain.pricing.codes import MakeCodes, NewCodes
-from domain.pricing.promotion_model import PromotionState
+from domain.pricing.promotion_model import Level, PercentOff, PromotionState
 from domain.pricing.promotion_sweep import SweepPromotions
+from domain.pricing.scope import Scope
 from domain.pricing.snapshot import SnapshotCommissions
 from infra.clock import new_id
+from jobs.cancel_orders import cancel_orders
 from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
@@ -90,6 +92,39 @@ async def orders_to_confirm(rig: Rig) -> list[Command]:
     await _withdraw(rig, "confirm_orders")
     (costly,) = await _placed(rig, 1)
     return [*(ConfirmOrder(order) for order in ids), ConfirmOrder(costly), ConfirmOrder(new_id())]
+
+
+async def orders_to_reprice(rig: Rig) -> list[Command]:
+    """Codes for orders that gave others, gave none, are cancelled, were refused; a code that nobody knows."""
+    offers = await write_offers(rig.conn, offers=2, sellers=2, units=1_000)
+    mine = Scope(sellers=tuple(offer.seller_id for offer in offers))
+    name = new_id().hex
+    old, new, free = f"old-{name}", f"new-{name}", f"free-{name}"
+    percent, all_of_it = PercentOff(Level.ORDER, 1_000), PercentOff(Level.LINE, 10_000)
+    await write_promotion(rig.conn, old, benefit=percent, scope=mine, uses_max=100, uses_per_user_max=3)
+    await write_promotion(rig.conn, new, benefit=percent, scope=mine, uses_max=100)
+    await write_promotion(rig.conn, free, benefit=all_of_it, scope=mine)
+    (nothing,) = await write_offers(rig.conn, units=0)
+    ids = await submit(
+        rig.conn,
+        *(replace(place(*offers), codes=(old,)) for _ in range(4)),
+        *(place(*offers) for _ in range(3)),
+        place(nothing),
+    )
+    await rig.drain(rig.runner(place_orders))
+    await submit(rig.conn, CancelOrder(ids[3]))
+    await rig.drain(rig.runner(cancel_orders))
+    best_effort = CodesMode.BEST_EFFORT
+    return [
+        ApplyPromotions(ids[0], (new,)),
+        ApplyPromotions(ids[1]),
+        ApplyPromotions(ids[2], (old,)),
+        ApplyPromotions(ids[3], (new,)),
+        ApplyPromotions(ids[4], (old, "nobody-s")),
+        ApplyPromotions(ids[5], (old, "nobody-s"), best_effort),
+        ApplyPromotions(ids[6], (free,)),
+        ApplyPromotions(ids[7], (new,)),
+    ]
 
 
 async def commissions_to_snapshot(rig: Rig) -> list[Command]:
@@ -237,6 +272,7 @@ SAMPLES: dict[str, Builder] = {
     "place_orders": orders_to_place,
     "cancel_orders": orders_to_cancel,
     "confirm_orders": orders_to_confirm,
+    "apply_promotions": orders_to_reprice,
     "snapshot_commissions": commissions_to_snapshot,
     "make_codes": codes_to_make,
     "sweep_promotions": promotions_to_sweep,

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.orders import commission_sql as order_commission
-from domain.orders import price_sql
+from domain.orders import price_sql, repricing_sql
 from domain.pricing import (
     book_reads,
     code_sql,
@@ -43,6 +43,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     r = rate_sql.__name__
     u, b, v = use_sql.__name__, book_reads.__name__, version_sql.__name__
     o, p = order_commission.__name__, price_sql.__name__
+    again = repricing_sql.__name__
     return {
         (u, "LOAD_USES"): (promotions, buyers),
         (u, "OPEN_USES"): (promotions, buyers, ones),
@@ -71,6 +72,11 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (o, "LOAD_SNAPSHOT_KEYS"): (ids,),
         (o, "LOAD_RULES_AT"): ([1, 2], [now, now], ENDED_KEPT),
         (p, "LOAD_HAVE_ORDERED"): (buyers, []),
+        (again, "LOAD_QUOTE_LINES"): (ids,),
+        (again, "LOAD_OWN_USES"): (ids,),
+        (again, "LOAD_LATER"): (ids,),
+        (again, "RETURN_OWN_USES"): (ids, promotions, now),
+        (again, "WRITE_OWN_USES"): (ids, promotions, ones, [None] * len(ids), buyers, ["USD"] * len(ids), ones),
     }
 
 

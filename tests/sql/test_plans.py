@@ -43,6 +43,7 @@ MODULES = [
     "domain.catalog.variant_sql",
     "domain.orders.commission_sql",
     "domain.orders.price_sql",
+    "domain.orders.repricing_sql",
     "domain.pricing.book_reads",
     "domain.pricing.commission_reads",
     "domain.pricing.commission_sql",

@@ -236,3 +236,17 @@ def test_of_many_orders_at_once_as_many_get_a_code_as_it_has_uses(shop: Shop, kn
     late = [apply(shop, buyers[n], waiting[n], code).status_code for n in left]
     assert late.count(200) == 5 - kept
     assert (shop.value(USES, promotion), shop.value(UNRETURNED, promotion)) == (5, 5)
+
+
+def test_of_a_buyers_orders_the_one_placed_first_is_the_first(shop: Shop, known: Known):
+    code = f"FIRST-{uuid4().hex[:8]}"
+    scope, off = Scope(sellers=(known.offer.seller_id,)), PercentOff(Level.ORDER, 1_000)
+    shop.promotion(code, benefit=off, scope=scope, first_order=True)
+    who = bearer()
+    first, second = placed(shop, known, who), placed(shop, known, who)
+    refused = apply(shop, who, second, code)
+    assert (refused.status_code, refused.json()["detail"]) == (409, f"{code}: not_first_order")
+    for _ in range(2):
+        assert apply(shop, who, first, code).json()["result"]["total"] == usd(1_800)
+    assert shop.http.post(f"/orders/{first}/cancel", json={}, headers=who | wait()).status_code == 200
+    assert apply(shop, who, second, code).json()["result"]["total"] == usd(1_800)

@@ -10,7 +10,7 @@ from domain.accounts.model import Role
 from infra.clock import new_id
 from tests.api import fees, goods, tree
 from tests.api.fees import ADMIN, usd
-from tests.api.shop import Shop, assert_problem, bearer
+from tests.api.shop import Shop, assert_problem, bearer, line, wait
 from tests.system import eventually
 
 FUTURE = "2900-01-01T00:00:00Z"
@@ -142,17 +142,34 @@ def test_a_seller_sees_the_commission_of_its_own_lines_alone(shop: Shop):
             assert_problem(shop.http.get(f"/orders/{order}/commission", headers=stranger), 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("forged", "path"),
+    [
+        ({"commission_rate_bp": 0}, "lines[0].commission_rate_bp"),
+        ({"commission_rule_id": str(new_id())}, "lines[0].commission_rule_id"),
+        ({"terms": {"commission": None}}, "lines[0].terms"),
+    ],
+)
+def test_nobody_says_by_what_their_own_order_pays(shop: Shop, forged: dict[str, Any], path: str):
+    offer = shop.offer_of(goods.seller(shop).id)
+    body = {"currency": "USD", "lines": [line(offer, 1, **forged)]}
+    assert_problem(shop.http.post("/orders", json=body, headers=bearer()), 400, "invalid_request", path)
+    whole = {"currency": "USD", "lines": [line(offer, 1)], "commission_version": 0}
+    answer = shop.http.post("/orders", json=whole, headers=bearer())
+    assert_problem(answer, 400, "invalid_request", "commission_version")
+
+
 def test_cancelled_lines_pay_nothing(shop: Shop):
     seller = goods.seller(shop)
     offers = [shop.offer_of(seller.id) for _ in range(2)]
     fees.rule(shop, seller=seller.id, rate_bp=1000)
     answer = shop.http.post(
         "/orders",
-        json={"currency": "USD", "lines": [fees.line(offer, 1) for offer in offers]},
-        headers=(buyer := bearer()) | fees.wait(),
+        json={"currency": "USD", "lines": [line(offer, 1) for offer in offers]},
+        headers=(buyer := bearer()) | wait(),
     )
     order = answer.json()["id"]
-    answer = shop.http.post(f"/orders/{order}/cancel", json={"lines": [0]}, headers=buyer | fees.wait())
+    answer = shop.http.post(f"/orders/{order}/cancel", json={"lines": [0]}, headers=buyer | wait())
     assert answer.status_code == 200, answer.text
     shown = fees.of_order(shop, order)
     assert ([line["line_no"] for line in shown["lines"]], shown["commission"]) == ([1], usd(100))
@@ -196,8 +213,8 @@ def test_a_seller_sees_what_it_paid_in_some_days_and_what_that_comes_to(shop: Sh
     fees.for_nothing(shop, dollars, foreign := shop.offer_of(other.id), euros)
     orders = [fees.confirmed(shop, dollars, foreign, quantity=n) for n in (1, 2)]
     shop.execute("UPDATE offers SET currency = 'EUR' WHERE variant_id = $1", euros.variant_id)
-    body = {"currency": "EUR", "lines": [fees.line(euros, 1)]}
-    answer = shop.http.post("/orders", json=body, headers=bearer() | fees.wait())
+    body = {"currency": "EUR", "lines": [line(euros, 1)]}
+    answer = shop.http.post("/orders", json=body, headers=bearer() | wait())
     assert answer.status_code == 200, answer.text
     eventually(lambda: len(paid(shop, seller)["items"]) == 3)
     page = paid(shop, seller, limit=2)

@@ -5,10 +5,13 @@ from urllib.parse import unquote, urlsplit
 
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
+from schemathesis.specs.openapi.checks import use_after_free
 
 from domain.rejections import Code, title_of
 
 PROBLEM = "application/problem+json"
+STAYS = ("/pricing/commission-rules/",)
+"""Where deleting is ending: a commission rule says for good what it said."""
 
 
 @schemathesis.hook
@@ -36,3 +39,10 @@ def problems_are_ours(ctx: CheckContext, response: Response, case: Case) -> None
     assert 0 < len(problem["detail"]) <= 2000
     asked = urlsplit(response.request.url or "").path
     assert unquote(problem["instance"]) == unquote(asked), problem["instance"]
+
+
+@schemathesis.check
+def what_was_deleted_is_gone(ctx: CheckContext, response: Response, case: Case) -> None:
+    """Nothing that was deleted still answers, where deleting takes things away."""
+    if not case.path.startswith(STAYS):
+        use_after_free(ctx, response, case)

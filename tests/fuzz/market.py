@@ -90,6 +90,9 @@ class Market:
             self._note("product_id", made["id"])
             self._note("slug", made["slug"])
         self._note("code", attribute["code"], shirts["size"], shirts["fabric"])
+        for rate in (500, 1_000):
+            rule = {"title": "A rule", "rate_bp": rate, "priority": rate}
+            self._note("rule_id", self._post("/pricing/commission-rules", rule, bearer(Role.ADMIN))["id"])
         offers = [self.shop.offer_of(seller.id) for _ in range(2)]
         for offer in offers:
             self._note("product_id", offer.product_id)

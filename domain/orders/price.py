@@ -74,7 +74,7 @@ class PromotionPart(Struct, frozen=True, omit_defaults=True):
     @property
     def amount_minor(self) -> int:
         """What it took off in all."""
-        return sum(amount for _, amount in self.lines) + sum(amount for _, amount in self.shipping)
+        return sum([amount for _, amount in self.lines]) + sum([amount for _, amount in self.shipping])
 
 
 class Price(Struct, frozen=True):
@@ -87,8 +87,8 @@ class Price(Struct, frozen=True):
     @property
     def total_minor(self) -> int:
         """What the buyer pays."""
-        lines = sum(amounts.charged_minor for amounts in self.lines.values())
-        return lines + sum(amounts.charged_minor for amounts in self.shipping.values())
+        lines = sum([amounts.net_minor + amounts.added_tax_minor for amounts in self.lines.values()])
+        return lines + sum([amounts.charged_minor for amounts in self.shipping.values()])
 
     @property
     def is_plain(self) -> bool:
@@ -100,7 +100,8 @@ class Price(Struct, frozen=True):
     @property
     def discount_minor(self) -> int:
         """What promotions take off, of lines and of shipping."""
-        return sum(part.amount_minor for part in self.promotions)
+        lines = sum([a.seller_discount_minor + a.platform_discount_minor for a in self.lines.values()])
+        return lines + sum([a.seller_discount_minor + a.platform_discount_minor for a in self.shipping.values()])
 
     @property
     def shipping_minor(self) -> int:
@@ -156,8 +157,8 @@ def _part(each: Explained, line_nos: Sequence[int], seller_nos: Mapping[UUID, in
         funding=each.funding,
         code=each.code,
         reason=each.reason,
-        lines=tuple((line_nos[n], amount) for n, amount in each.lines),
-        shipping=tuple((seller_nos[seller], amount) for seller, amount in each.shipping),
+        lines=tuple([(line_nos[n], amount) for n, amount in each.lines]),
+        shipping=tuple([(seller_nos[seller], amount) for seller, amount in each.shipping]) if each.shipping else (),
     )
 
 

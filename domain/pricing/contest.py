@@ -138,7 +138,7 @@ def _absence(given: CodeGiven) -> Reason:
 def unavailable(each: Live, buyer: Buyer) -> Reason | None:
     """Why a promotion isn't for this order whatever it holds; None if it may be."""
     if not each.restricted:
-        return None
+        return Reason.OTHER_CURRENCY if each.currency not in {None, buyer.currency} else None
     return _out_of_time(each, buyer.now) or _not_for(each, buyer) or _used_up(each, buyer)
 
 

@@ -69,7 +69,7 @@ class Reason(StrEnum):
 class Live(Struct, frozen=True):
     """A promotion ready to compete. ``bit`` is its place in the index of scopes, where ``rank`` orders them.
 
-    One that isn't ``restricted`` is for whoever orders, whenever and in whatever currency.
+    One that isn't ``restricted`` is for whoever orders, whenever, in its ``currency`` if it has one.
     """
 
     promotion: StoredPromotion
@@ -108,7 +108,7 @@ def live(promotion: StoredPromotion, bit: int) -> Live:
 def _is_restricted(promotion: StoredPromotion) -> bool:
     content = promotion.content
     windowed = content.starts_at is not None or content.ends_at is not None
-    return windowed or bool(content.users) or promotion.limited or currency_of(content) is not None
+    return windowed or bool(content.users) or promotion.limited
 
 
 def rank_of(promotion: StoredPromotion) -> tuple[int, datetime, UUID]:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
+from domain import ids
 from domain.journal.model import SYSTEM
 from infra.clock import new_id
 from ops.demo import DUPLICATES, UNITS, Milliseconds, Result, demo
@@ -97,7 +98,7 @@ async def _order(conn: Any, offer: Any, *, key: str, principal: Any, units: int)
         "INSERT INTO orders (id, number, buyer, currency, placed_at, expires_at)"
         " VALUES ($1, $2, $3, 'USD', now(), now() + interval '1 hour')",
         order,
-        order.int >> 80,
+        ids.order_number(order),
         principal,
     )
     await conn.execute("INSERT INTO seller_orders VALUES ($1, $2, 0)", order, offer.seller_id)

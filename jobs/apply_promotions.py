@@ -7,10 +7,8 @@ to be told from what others use.
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import msgspec
-
 from domain.journal.declare import Batch, LockFirst, batch
-from domain.journal.model import SYSTEM, BatchOutcome
+from domain.journal.model import BatchOutcome
 from domain.journal.sql import insert_events
 from domain.orders import repricing
 from domain.orders.basket import codes_given, counters_needed, limited_of
@@ -47,8 +45,7 @@ async def apply_promotions(batch: Batch[ApplyPromotions]) -> Sequence[BatchOutco
         if not await apply_uses(conn, {key: delta for key, delta in plan.uses.items() if delta}):
             raise LockFirst
     for order_id, correlation in plan.free.items():
-        command = ConfirmOrder(order_id)
-        batch.follow_up(command, msgspec.json.encode(command).decode(), correlation, SYSTEM)
+        batch.follow_up(ConfirmOrder(order_id), correlation)
     return plan.outcomes
 
 

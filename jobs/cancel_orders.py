@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from domain.inventory.model import ReservationStatus
 from domain.inventory.sql import end_reservations, restock
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome
+from domain.journal.model import BatchOutcome
 from domain.journal.sql import insert_events
 from domain.orders import cancellation
 from domain.orders.model import CancelOrder, ConfirmOrder
@@ -40,6 +38,5 @@ async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
     await restock(conn, released)
     correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
     for order_id in plan.free:
-        command = ConfirmOrder(order_id)
-        batch.follow_up(command, msgspec.json.encode(command).decode(), correlations[order_id], SYSTEM)
+        batch.follow_up(ConfirmOrder(order_id), correlations[order_id])
     return plan.outcomes

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from domain.inventory.model import ReservationStatus
 from domain.inventory.sql import end_reservations, lock_active, restock
 from domain.journal.declare import Batch, batch
@@ -33,6 +31,5 @@ async def confirm_orders(batch: Batch[ConfirmOrder]) -> Sequence[BatchOutcome]:
     await restock(conn, confirmed)
     correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
     for order_id in plan.versions:
-        command = SnapshotCommissions(order_id)
-        batch.follow_up(command, msgspec.json.encode(command).decode(), correlations[order_id], SYSTEM)
+        batch.follow_up(SnapshotCommissions(order_id), correlations[order_id])
     return plan.outcomes

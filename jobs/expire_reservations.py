@@ -59,8 +59,7 @@ async def expire_reservations(batch: Batch[ExpireReservations]) -> Sequence[Batc
     # A step that could end nothing must not follow itself up for ever.
     more = more and bool(ended.rows)
     if more:
-        command = ExpireReservations()
-        batch.follow_up(command, msgspec.json.encode(command).decode(), correlation, SYSTEM)
+        batch.follow_up(ExpireReservations(), correlation)
     result = Succeeded(Expired(reservations=len(ended.rows), orders=len(expired), more=more))
     return [result] * len(batch.commands)
 

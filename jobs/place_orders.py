@@ -8,8 +8,6 @@ them locked first.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-import msgspec
-
 from domain.catalog.model import Offer, OfferKey
 from domain.inventory import sql as inventory
 from domain.inventory.model import ExpireReservations, StockKey
@@ -101,9 +99,7 @@ async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counter
     await inventory.restock(batch.conn, ended, lock_too=[StockKey(*key) for key in offers])
     orders = sorted({row["order_id"] for row in ended.rows if row["order_id"] is not None})
     for start in range(0, len(orders), 100):
-        command = ExpireReservations(orders=tuple(orders[start : start + 100]))
-        payload = msgspec.json.encode(command).decode()
-        batch.follow_up(command, payload, batch.commands[0].correlation, SYSTEM)
+        batch.follow_up(ExpireReservations(orders=tuple(orders[start : start + 100])), batch.commands[0].correlation)
 
 
 def _confirm_free(batch: Batch[PlaceOrder], plan: PlacementPlan) -> None:
@@ -111,5 +107,4 @@ def _confirm_free(batch: Batch[PlaceOrder], plan: PlacementPlan) -> None:
     correlations = {claimed.id: claimed.correlation for claimed in batch.commands}
     for order in plan.orders:
         if order.price.total_minor == 0:
-            command = ConfirmOrder(order.id)
-            batch.follow_up(command, msgspec.json.encode(command).decode(), correlations[order.id], SYSTEM)
+            batch.follow_up(ConfirmOrder(order.id), correlations[order.id])

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from domain.accounts.expiry_sql import prune_accounts
 from domain.journal.changes_sql import prune_changes
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.model import BatchOutcome, Succeeded
 from domain.journal.sweeps import PruneExpired
 
 STEP_ROWS = 2_000
@@ -27,6 +26,5 @@ async def prune_expired(batch: Batch[PruneExpired]) -> Sequence[BatchOutcome]:
     rows = await prune_accounts(batch.conn, STEP_ROWS) + await prune_changes(batch.conn, STEP_ROWS)
     more = rows >= STEP_ROWS
     if more:
-        command = PruneExpired()
-        batch.follow_up(command, msgspec.json.encode(command).decode(), batch.commands[0].correlation, SYSTEM)
+        batch.follow_up(PruneExpired(), batch.commands[0].correlation)
     return [Succeeded(Expired(rows, more))] * len(batch.commands)

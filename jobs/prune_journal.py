@@ -6,12 +6,11 @@ A day is dropped only when nothing of it is still queued or parked.
 from collections.abc import Sequence
 from datetime import timedelta
 
-import msgspec
 from msgspec import Struct
 
 from domain.journal import sql
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.model import BatchOutcome, Succeeded
 from domain.journal.partitions import drop_partitions, ensure_partitions
 from domain.journal.sweeps import PruneJournal
 
@@ -36,6 +35,5 @@ async def prune_journal(batch: Batch[PruneJournal]) -> Sequence[BatchOutcome]:
     partitions = await drop_partitions(conn, batch.now - timedelta(days=batch.limits.journal_days))
     more = keys == STEP_KEYS
     if more:
-        command = PruneJournal()
-        batch.follow_up(command, msgspec.json.encode(command).decode(), batch.commands[0].correlation, SYSTEM)
+        batch.follow_up(PruneJournal(), batch.commands[0].correlation)
     return [Succeeded(Pruned(keys, partitions, more))] * len(batch.commands)

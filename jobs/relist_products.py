@@ -5,7 +5,6 @@ One command takes one bounded step and follows itself up while there is more.
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from domain.catalog.listing import RelistProducts
@@ -13,7 +12,7 @@ from domain.catalog.listing_sql import refresh_listings
 from domain.catalog.product_sql import lock_products
 from domain.catalog.relist_sql import take_due
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.model import BatchOutcome, Succeeded
 
 STEP_PRODUCTS = 500
 
@@ -32,6 +31,5 @@ async def relist_products(batch: Batch[RelistProducts]) -> Sequence[BatchOutcome
     await lock_products(batch.conn, due.products)
     await refresh_listings(batch.conn, due.products)
     if due.more:
-        command = RelistProducts()
-        batch.follow_up(command, msgspec.json.encode(command).decode(), batch.commands[0].correlation, SYSTEM)
+        batch.follow_up(RelistProducts(), batch.commands[0].correlation)
     return [Succeeded(Relisted(len(due.products), due.more))] * len(batch.commands)

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from domain.accounts import links
 from domain.accounts.account_sql import load_by_email
 from domain.accounts.links import SendLink
 from domain.accounts.session_sql import count_unused, insert_one_time_tokens
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.model import BatchOutcome, Succeeded
 
 
 @batch(SendLink)
@@ -21,5 +19,5 @@ async def send_links(batch: Batch[SendLink]) -> Sequence[BatchOutcome]:
     plan = links.decide(batch.commands, accounts, unused, batch.limits)
     await insert_one_time_tokens(conn, plan.tokens)
     for claimed, mail in plan.mails:
-        batch.follow_up(mail, msgspec.json.encode(mail).decode(), claimed.correlation, SYSTEM)
+        batch.follow_up(mail, claimed.correlation)
     return [Succeeded()] * len(batch.commands)

@@ -41,8 +41,7 @@ async def sweep_promotions(batch: Batch[SweepPromotions]) -> Sequence[BatchOutco
     await change_promotions(conn, changes, batch.now, actor=SYSTEM, correlation=claimed.correlation)
     more = len(limited) == STEP_COMPARES or len(over) == STEP_ENDS
     if more:
-        command = SweepPromotions(limited[-1] if len(limited) == STEP_COMPARES else LAST)
-        batch.follow_up(command, msgspec.json.encode(command).decode(), claimed.correlation, SYSTEM)
+        batch.follow_up(SweepPromotions(limited[-1] if len(limited) == STEP_COMPARES else LAST), claimed.correlation)
     return [Succeeded(SweptPromotions(len(over), tuple(differing), more))]
 
 

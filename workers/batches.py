@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.journal import sql
-from domain.journal.declare import Batch, BatchJob, LockFirst
+from domain.journal.declare import Batch, BatchJob
 from domain.journal.model import (
     BatchOutcome,
     Claimed,
@@ -31,6 +31,7 @@ from domain.limits import Limits
 from infra import postgres, telemetry
 from infra.clock import new_id
 from workers.endings import Ending, ending_of
+from workers.halving import SAVEPOINT, Result, run_by_halves
 
 log = telemetry.logger()
 
@@ -38,8 +39,6 @@ CURSOR_MARGIN = timedelta(milliseconds=250)
 """How far behind its last claim a drainer looks: commits land a little out of order."""
 CURSOR_SECONDS = 1.0
 INFRASTRUCTURE_FAILURES_MAX = 3
-SAVEPOINT = "SAVEPOINT batch"
-BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT batch"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -164,7 +163,10 @@ class BatchRunner:
         now = datetime.now(UTC)
         follow_ups: list[Any] = []
         if ready:
-            outcomes += await self._settle(conn, ready, now, follow_ups, lock_first=False)
+            settled, follow_ups = await run_by_halves(
+                conn, ready, lambda some, lock_first: self._run(conn, some, now, lock_first=lock_first)
+            )
+            outcomes += settled
         return await self._record(conn, outcomes, follow_ups)
 
     async def _note(self, xid: int, ids: list[UUID]) -> None:
@@ -198,35 +200,11 @@ class BatchRunner:
                 commands.append(claimed)
         return commands, broken
 
-    async def _settle(
-        self, conn: Any, commands: Sequence[Claimed[Any]], now: datetime, follow_ups: list[Any], *, lock_first: bool
-    ) -> list[tuple[Claimed[Any], BatchOutcome]]:
-        """Run the job from the savepoint taken last; what fails goes back to it."""
+    async def _run(self, conn: Any, commands: Sequence[Claimed[Any]], now: datetime, *, lock_first: bool) -> Result:
         batch = Batch(
             conn, commands, now=now, limits=self._limits, lock_first=lock_first, new_id=new_id, held=self._held
         )
-        try:
-            outcomes = await self.job.run(batch)
-            if len(outcomes) != len(commands):
-                raise RuntimeError(f"{self.job.name} gave {len(outcomes)} outcomes for {len(commands)} commands")
-        except LockFirst:
-            if lock_first:
-                raise
-            await conn.execute(BACK_TO_SAVEPOINT)
-            return await self._settle(conn, commands, now, follow_ups, lock_first=True)
-        except Exception as error:
-            if postgres.classify(error) is postgres.Failure.INFRASTRUCTURE:
-                raise
-            await conn.execute(BACK_TO_SAVEPOINT)
-            if len(commands) == 1:
-                return [(commands[0], Faulted(error=f"{type(error).__name__}: {error}"[:2000], cause=error))]
-            middle = len(commands) // 2
-            first = await self._settle(conn, commands[:middle], now, follow_ups, lock_first=lock_first)
-            # Of the same name: it hides the first one, so that the second half can't undo what the first half wrote.
-            await conn.execute(SAVEPOINT)
-            return first + await self._settle(conn, commands[middle:], now, follow_ups, lock_first=lock_first)
-        follow_ups += batch.follow_ups
-        return list(zip(commands, outcomes, strict=True))
+        return await self.job.run(batch), batch.follow_ups
 
     async def _record(
         self, conn: Any, outcomes: list[tuple[Claimed[Any], BatchOutcome]], follow_ups: list[Any]

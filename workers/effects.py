@@ -1,4 +1,4 @@
-"""Effects: one try each, under a lease, outside any transaction; recorded once.
+"""Effects: prepared, tried under a lease outside any transaction, settled and recorded once.
 
 Invariant: only the holder of the lease records what happened. A holder that died leaves its rows to come due
 again when the lease ends, and a holder that was too slow finds its token gone and records nothing.
@@ -6,7 +6,8 @@ again when the lease ends, and a holder that was too slow finds its token gone a
 
 import asyncio
 import random
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,26 @@ import msgspec
 from msgspec import Struct
 
 from domain.journal import sql
-from domain.journal.declare import Attempt, EffectJob
-from domain.journal.model import Claimed, EffectOutcome, Rejected, Succeeded, TryAgain
+from domain.journal.declare import Attempt, Batch, EffectJob, PrepareFunction
+from domain.journal.model import (
+    Answered,
+    Claimed,
+    Command,
+    Deferred,
+    EffectOutcome,
+    Faulted,
+    NewCommand,
+    PutOff,
+    Ready,
+    Rejected,
+    Succeeded,
+    TryAgain,
+)
+from domain.limits import Limits
 from infra import postgres, telemetry
 from infra.clock import new_id
 from workers.endings import Ending, ending_of
+from workers.halving import SAVEPOINT, Result, Run, run_by_halves
 
 log = telemetry.logger()
 
@@ -32,66 +48,124 @@ def backoff(attempts: int, spread: float) -> float:
 
 
 class Leased(Struct, frozen=True):
-    """A row an effect holds: the claimed command and where its tries stand."""
+    """A row an effect holds: the claimed command, where its tries stand, and what its preparation gave."""
 
     claimed: Claimed[Any]
     generation: int
     first_tried_at: datetime
     now: datetime
+    given: Any = None
+
+
+class Report(Struct, frozen=True):
+    """The ids that ended, and the jobs to ring for."""
+
+    ended: list[UUID]
+    ring: set[type[Command]]
 
 
 class EffectRunner:
     """Runs the effects of one job, up to its concurrency at a time."""
 
-    def __init__(self, job: EffectJob) -> None:
+    def __init__(self, job: EffectJob, *, limits: Limits | None = None, commands_max: int = 10_000) -> None:
         self.job = job
+        self.commands_max = commands_max
+        self._limits = limits or Limits()
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(job.command)
+        self._held: dict[str, Any] = {}
 
-    async def claim(self, conn: Any, lease: UUID, room: int) -> list[Leased]:
-        """Lease up to ``room`` due commands; those that used up their tries, or don't decode, are parked."""
+    async def claim(self, conn: Any, lease: UUID, room: int) -> tuple[list[Leased], Report]:
+        """Lease up to ``room`` due commands and prepare them; what ends there already is in the report.
+
+        Those that used up their tries, or don't decode, are parked.
+        """
+        job = self.job
         async with postgres.transaction(conn):
             rows = await conn.fetch(
-                sql.CLAIM_EFFECTS, self.job.name, room, self.job.lease_seconds, self.job.lane.value, lease
+                sql.CLAIM_EFFECTS,
+                job.name,
+                min(room, self.commands_max),
+                job.lease_seconds,
+                job.lane.value,
+                lease,
+                job.prepare is not None,
             )
             if not rows:
-                return []
-            leases = {row["id"]: row for row in rows}
-            held: list[Leased] = []
-            gone: list[UUID] = []
-            broken: list[tuple[UUID, str]] = []
-            for row in await sql.load_claimed(conn, list(leases)):
-                state = leases[row["id"]]
-                if row["finished"]:
-                    gone.append(row["id"])
-                    continue
-                try:
-                    command = self._decoder.decode(row["payload"])
-                except msgspec.MsgspecError as error:
-                    broken.append((row["id"], f"its payload doesn't decode: {error}"))
-                    continue
-                if state["attempts"] > self.job.attempts_max:
-                    broken.append((row["id"], f"gave no answer in {state['attempts'] - 1} tries"))
-                    continue
-                claimed = Claimed(
-                    id=row["id"],
-                    principal=row["principal"],
-                    attempts=state["attempts"],
-                    correlation=row["correlation"],
-                    created_at=row["created_at"],
-                    command=command,
-                )
-                held.append(
-                    Leased(
-                        claimed=claimed,
-                        generation=state["generation"],
-                        first_tried_at=state["first_tried_at"],
-                        now=state["now"],
-                    )
-                )
+                return [], Report([], set())
+            held, gone, broken = self._decode(
+                {row["id"]: row for row in rows}, await sql.load_claimed(conn, [row["id"] for row in rows])
+            )
             if gone:
                 await conn.fetch(sql.RELEASE_LEASES, gone, lease)
-            await self._park(conn, lease, broken)
-        return held
+            parked = await self._park(await self._release(conn, broken, lease), conn, broken)
+            report = Report(parked, set())
+            if job.prepare is not None and held:
+                held, report = await self._prepare(conn, lease, held, job.prepare)
+                report.ended.extend(parked)
+        return held, report
+
+    def _decode(
+        self, leases: Mapping[UUID, Any], rows: Sequence[Any]
+    ) -> tuple[list[Leased], list[UUID], dict[UUID, Faulted]]:
+        held: list[Leased] = []
+        gone: list[UUID] = []
+        broken: dict[UUID, Faulted] = {}
+        for row in rows:
+            state = leases[row["id"]]
+            if row["finished"]:
+                gone.append(row["id"])
+                continue
+            try:
+                command = self._decoder.decode(row["payload"])
+            except msgspec.MsgspecError as error:
+                broken[row["id"]] = Faulted(f"its payload doesn't decode: {error}")
+                continue
+            if state["attempts"] > self.job.attempts_max:
+                broken[row["id"]] = Faulted(f"gave no answer in {state['attempts'] - 1} tries")
+                continue
+            claimed = Claimed(
+                id=row["id"],
+                principal=row["principal"],
+                attempts=state["attempts"],
+                correlation=row["correlation"],
+                created_at=row["created_at"],
+                command=command,
+            )
+            held.append(Leased(claimed, state["generation"], state["first_tried_at"], state["now"]))
+        return held, gone, broken
+
+    async def _prepare(
+        self, conn: Any, lease: UUID, held: list[Leased], prepare: PrepareFunction
+    ) -> tuple[list[Leased], Report]:
+        leases = {leased.claimed.id: leased for leased in held}
+        await conn.execute(SAVEPOINT)
+        settled, follow_ups = await run_by_halves(
+            conn, [leased.claimed for leased in held], self._running(conn, prepare)
+        )
+        ready: list[Leased] = []
+        others: list[tuple[Claimed[Any], Any]] = []
+        for claimed, outcome in settled:
+            match outcome:
+                case Ready(given):
+                    ready.append(msgspec.structs.replace(leases[claimed.id], given=given))
+                case _:
+                    others.append((claimed, outcome))
+        return ready, await self._write(conn, lease, others, follow_ups)
+
+    def _running(self, conn: Any, run: Callable[[Batch[Any]], Awaitable[Sequence[Any]]]) -> Run:
+        async def run_some(commands: Sequence[Claimed[Any]], lock_first: bool) -> Result:  # noqa: FBT001 - Run's signature
+            batch: Batch[Any] = Batch(
+                conn,
+                commands,
+                now=datetime.now(UTC),
+                limits=self._limits,
+                lock_first=lock_first,
+                new_id=new_id,
+                held=self._held,
+            )
+            return await run(batch), batch.follow_ups
+
+        return run_some
 
     async def attempt(self, leased: Leased) -> EffectOutcome:
         """Try once, with a deadline under half the lease; an exception or the deadline means: try again."""
@@ -101,6 +175,7 @@ class EffectRunner:
             generation=leased.generation,
             look_up_first=waited > self.job.key_window_seconds,
             deadline_seconds=self.job.deadline_seconds,
+            given=leased.given,
         )
         try:
             async with asyncio.timeout(self.job.deadline_seconds):
@@ -111,73 +186,128 @@ class EffectRunner:
             telemetry.report(error, job_id=str(leased.claimed.id), job=self.job.name)
             return TryAgain(error=f"{type(error).__name__}: {error}"[:2000])
 
-    async def record(self, conn: Any, lease: UUID, done: list[tuple[Leased, EffectOutcome]]) -> list[UUID]:
-        """Write what happened to each, fenced by the lease; return the ids that ended."""
-        final = [leased.claimed.id for leased, outcome in done if not isinstance(outcome, TryAgain)]
+    async def record(self, conn: Any, lease: UUID, done: list[tuple[Leased, EffectOutcome]]) -> Report:
+        """Write what happened to each, fenced by the lease, with what its answer means."""
+        answers = {leased.claimed.id: outcome.answer for leased, outcome in done if isinstance(outcome, Answered)}
+        if answers and self.job.settle is None:
+            raise TypeError(f"{self.job.name} returns Answered, but has nothing to settle it with")
+        others: list[tuple[Claimed[Any], Any]] = [
+            (leased.claimed, self._worn_out(leased.claimed, outcome))
+            for leased, outcome in done
+            if not isinstance(outcome, Answered)
+        ]
         async with postgres.transaction(conn):
-            held = {row["id"] for row in await conn.fetch(sql.RELEASE_LEASES, final, lease)}
-            finished: list[Ending] = []
-            worn_out: list[tuple[UUID, str]] = []
-            for leased, outcome in done:
-                claimed = leased.claimed
-                match outcome:
-                    case Succeeded() | Rejected():
-                        finished.append(ending_of(claimed, outcome))
-                    case TryAgain(error) if claimed.attempts >= self.job.attempts_max:
-                        worn_out.append((claimed.id, error))
-                    case TryAgain(error, definite, after):
-                        # One statement per retry: retries are the exception, and each has its own delay.
-                        wait = backoff(claimed.attempts, random.random()) if after is None else after  # noqa: S311 - jitter
-                        await conn.execute(sql.RETRY_EFFECT, claimed.id, lease, wait, error, definite)
-            finished = [row for row in finished if row[0] in held]
-            await sql.insert_outcomes(conn, finished)
-            parked = await self._park(conn, lease, worn_out)
+            released = await self._release(conn, answers, lease)
+            answered = [leased.claimed for leased, _ in done if leased.claimed.id in released]
+            follow_ups: list[NewCommand] = []
+            settle = self.job.settle
+            if answered and settle is not None:
+                await conn.execute(SAVEPOINT)
+                settled, follow_ups = await run_by_halves(
+                    conn,
+                    answered,
+                    self._running(conn, lambda batch: settle(batch, {c.id: answers[c.id] for c in batch.commands})),
+                )
+                others += settled
+            report = await self._write(conn, lease, others, follow_ups, released)
         log.info(
             "effects",
             job=self.job.name,
-            ended=len(finished),
-            failed=len(parked),
-            again=len(done) - len(finished) - len(parked),
+            tried=len(done),
+            ended=len(report.ended),
             correlations=[leased.claimed.correlation for leased, _ in done],
         )
-        return [row[0] for row in finished] + parked
+        return report
 
-    async def _park(self, conn: Any, lease: UUID, broken: list[tuple[UUID, str]]) -> list[UUID]:
-        if not broken:
-            return []
-        errors = dict(broken)
-        rows = await conn.fetch(sql.RELEASE_LEASES, list(errors), lease)
+    def _worn_out(self, claimed: Claimed[Any], outcome: EffectOutcome) -> EffectOutcome | Faulted:
+        if isinstance(outcome, TryAgain) and claimed.attempts >= self.job.attempts_max:
+            return Faulted(outcome.error)
+        return outcome
+
+    async def _write(
+        self,
+        conn: Any,
+        lease: UUID,
+        outcomes: Sequence[tuple[Claimed[Any], Any]],
+        follow_ups: Sequence[NewCommand],
+        released: Mapping[UUID, Any] | None = None,
+    ) -> Report:
+        """Write outcomes; ``released`` are the rows that have left the queue already."""
+        final = [c.id for c, outcome in outcomes if isinstance(outcome, Succeeded | Rejected | Faulted)]
+        known = released or {}
+        left = {**known, **await self._release(conn, [i for i in final if i not in known], lease)}
+        finished: list[Ending] = []
+        faults: dict[UUID, Faulted] = {}
+        for claimed, outcome in outcomes:
+            match outcome:
+                case Succeeded() | Rejected():
+                    finished.append(ending_of(claimed, outcome))
+                case Faulted():
+                    faults[claimed.id] = outcome
+                # One statement for each that isn't over: they are the exception, and each has its own delay.
+                case TryAgain(error, definite, after):
+                    wait = backoff(claimed.attempts, random.random()) if after is None else after  # noqa: S311 - jitter
+                    await conn.execute(sql.RETRY_EFFECT, claimed.id, lease, wait, error, definite)
+                case PutOff(error, after):
+                    await conn.execute(sql.PUT_EFFECT_OFF, claimed.id, lease, after, error, None)
+                case Deferred(seconds):
+                    # Of a preparation: it hasn't begun, so whoever would wait for it waits.
+                    again = claimed.command.aggregate()
+                    await conn.execute(sql.PUT_EFFECT_OFF, claimed.id, lease, seconds, None, again)
+                case _:
+                    raise TypeError(f"{self.job.name} ended in {type(outcome).__name__}, which no effect ends in")
+        finished = [row for row in finished if row[0] in left]
+        await sql.insert_outcomes(conn, finished)
+        parked = await self._park({i: row for i, row in left.items() if i in faults}, conn, faults)
+        if follow_ups:
+            await sql.insert_commands(conn, follow_ups)
+        return Report([row[0] for row in finished] + parked, {type(new.command) for new in follow_ups})
+
+    async def _release(self, conn: Any, ids: Collection[UUID], lease: UUID) -> dict[UUID, Any]:
+        """Take rows that are still held off the queue."""
+        if not ids:
+            return {}
+        return {row["id"]: row for row in await conn.fetch(sql.RELEASE_LEASES, list(ids), lease)}
+
+    async def _park(self, rows: Mapping[UUID, Any], conn: Any, faults: Mapping[UUID, Faulted]) -> list[UUID]:
         await sql.park(
             conn,
             self.job.name,
-            [(r["id"], r["attempts"], r["generation"], r["first_tried_at"], errors[r["id"]]) for r in rows],
+            [(i, r["attempts"], r["generation"], r["first_tried_at"], faults[i].error) for i, r in rows.items()],
         )
-        for row in rows:
-            log.error("parked", job=self.job.name, job_id=str(row["id"]), error=errors[row["id"]])
-            telemetry.report(telemetry.ParkedError(errors[row["id"]]), job_id=str(row["id"]), job=self.job.name)
-        return [row["id"] for row in rows]
+        for command_id in rows:
+            fault = faults[command_id]
+            log.error("parked", job=self.job.name, job_id=str(command_id), error=fault.error)
+            cause = fault.cause or telemetry.ParkedError(fault.error)
+            telemetry.report(cause, job_id=str(command_id), job=self.job.name)
+        return list(rows)
 
 
-async def drain(runner: EffectRunner, pool: Any, *, stop_at: float, stopping: "asyncio.Event") -> list[UUID]:
+async def drain(
+    runner: EffectRunner, pool: Any, *, stop_at: float, stopping: "asyncio.Event", tell: Callable[[Report], None]
+) -> None:
     """Run due effects until there are none, ``stop_at`` (loop time) has come or the worker stops.
 
-    Tries in hand are always finished and recorded. Returns the ids that ended.
+    Tries in hand are always finished and recorded. ``tell`` hears what has ended as it does.
     """
     loop = asyncio.get_running_loop()
     lease = new_id()
     running: dict[asyncio.Task[EffectOutcome], Leased] = {}
-    ended: list[UUID] = []
     exhausted = False
     while True:
         more = not exhausted and not stopping.is_set() and loop.time() < stop_at
         if more and len(running) < runner.job.concurrency:
             async with pool.acquire() as conn:
-                held = await runner.claim(conn, lease, runner.job.concurrency - len(running))
-            exhausted = not held
+                held, report = await runner.claim(conn, lease, runner.job.concurrency - len(running))
+            exhausted = not held and not report.ended
+            tell(report)
             running.update({asyncio.create_task(runner.attempt(leased)): leased for leased in held})
         if not running:
-            return ended
+            if exhausted or not more:
+                return
+            continue
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         outcomes = [(running.pop(task), task.result()) for task in done]
         async with pool.acquire() as conn:
-            ended += await runner.record(conn, lease, outcomes)
+            for start in range(0, len(outcomes), runner.commands_max):
+                tell(await runner.record(conn, lease, outcomes[start : start + runner.commands_max]))

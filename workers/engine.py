@@ -20,7 +20,7 @@ from infra.clock import new_id
 from infra.settings import Settings
 from infra.tasks import end
 from workers import effects
-from workers.batches import BatchRunner, Cursor
+from workers.batches import BatchRunner, Cursor, Report
 
 log = telemetry.logger()
 
@@ -73,7 +73,9 @@ class Engine:
                     control=self._control,
                 )
             case EffectJob():
-                return effects.EffectRunner(job)
+                return effects.EffectRunner(
+                    job, limits=self.settings.limits(), commands_max=self.settings.worker_batch_commands_max
+                )
 
     async def stop(self) -> None:
         """Take no new batch, finish those in hand, say what is left to say, and close."""
@@ -152,10 +154,7 @@ class Engine:
                 if self.stopping.is_set():
                     return
                 report = await runner.run(conn, cursor)
-                if report.ended:
-                    self.doorbell.soon(self.doorbell.tell, report.ended)
-                for command in report.ring:
-                    self.doorbell.soon(self.doorbell.ring, command.job, command.lane.value)
+                self._tell(report)
                 if report.look_again_seconds is not None:
                     self._look_again(name, report.look_again_seconds)
                 if report.full and loop.time() > call_at:
@@ -172,11 +171,16 @@ class Engine:
 
     async def _drain_effects(self, name: str, runner: effects.EffectRunner) -> None:
         stop_at = asyncio.get_running_loop().time() + DRAIN_SECONDS_MAX
-        ended = await effects.drain(runner, self._pool, stop_at=stop_at, stopping=self.stopping)
-        if ended:
-            self.doorbell.soon(self.doorbell.tell, ended)
+        await effects.drain(runner, self._pool, stop_at=stop_at, stopping=self.stopping, tell=self._tell)
         async with self._pool.acquire() as conn:
             await self._look_when_due(conn, name)
+
+    def _tell(self, report: Report | effects.Report) -> None:
+        """Tell who waits what has ended, and ring for what follows."""
+        if report.ended:
+            self.doorbell.soon(self.doorbell.tell, report.ended)
+        for command in report.ring:
+            self.doorbell.soon(self.doorbell.ring, command.job, command.lane.value)
 
     def _hand_on(self, name: str) -> None:
         """Enough for one bell: ring again, so that others get their turn first."""

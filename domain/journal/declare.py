@@ -4,15 +4,17 @@ They only declare. The worker runs what is declared here; the api knows a job by
 commands, so importing a job never imports the machinery that runs it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from domain.connection import Connection
 from domain.journal.model import (
+    SYSTEM,
     BatchOutcome,
     Claimed,
     Command,
@@ -20,10 +22,12 @@ from domain.journal.model import (
     Faulted,
     Lane,
     NewCommand,
+    Prepared,
 )
 from domain.limits import Limits
 
 C = TypeVar("C", bound=Command)
+_encode = msgspec.json.Encoder().encode
 
 
 class LockFirst(Exception):  # noqa: N818 - a request to the engine, not an error
@@ -58,22 +62,39 @@ class Batch(Generic[C]):
         self.held = {} if held is None else held
         self.follow_ups: list[NewCommand] = []
 
-    def follow_up(self, command: Command, payload: str, correlation: str, principal: UUID) -> None:
+    def follow_up(
+        self, command: Command, correlation: str, *, principal: UUID = SYSTEM, delay_seconds: float = 0.0
+    ) -> None:
         """Have another command written to the journal in this same transaction, and its bell rung after."""
-        self.follow_ups.append(
-            NewCommand(id=self.new_id(), principal=principal, command=command, payload=payload, correlation=correlation)
+        new = NewCommand(
+            id=self.new_id(),
+            principal=principal,
+            command=command,
+            payload=_encode(command).decode(),
+            correlation=correlation,
+            delay_seconds=delay_seconds,
         )
+        self.follow_ups.append(new)
 
 
 class Attempt(Generic[C]):
     """What one try of an effect works on.
 
     ``look_up_first`` is set when an earlier try's answer is unknown and the provider may have forgotten its
-    idempotency key since: ask what happened before acting again.
+    idempotency key since: ask what happened before acting again. ``given`` is what its preparation came to.
     """
 
-    def __init__(self, claimed: Claimed[C], *, generation: int, look_up_first: bool, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        claimed: Claimed[C],
+        *,
+        generation: int,
+        look_up_first: bool,
+        deadline_seconds: float,
+        given: Any = None,
+    ) -> None:
         self.claimed = claimed
+        self.given = given
         self.command = claimed.command
         self.generation = generation
         self.look_up_first = look_up_first
@@ -86,6 +107,8 @@ class Attempt(Generic[C]):
 
 BatchFunction = Callable[[Batch[Any]], Awaitable[Sequence[BatchOutcome]]]
 EffectFunction = Callable[[Attempt[Any]], Awaitable[EffectOutcome]]
+PrepareFunction = Callable[[Batch[Any]], Awaitable[Sequence[Prepared]]]
+SettleFunction = Callable[[Batch[Any], Mapping[UUID, Any]], Awaitable[Sequence[BatchOutcome]]]
 
 
 class BatchJob(Struct, frozen=True):
@@ -108,7 +131,12 @@ class BatchJob(Struct, frozen=True):
 
 
 class EffectJob(Struct, frozen=True):
-    """A job that acts on the outside world: leased, run outside any transaction, recorded once."""
+    """A job that acts on the outside world: leased, run outside any transaction, recorded once.
+
+    ``prepare`` runs in the transaction that leases: it says for each command whether it may be tried, and writes down
+    that it is about to be. It runs again for each further try, and finds what it wrote. ``settle`` runs in the
+    transaction that records, with the answers by command: what they mean and that they came is written together.
+    """
 
     command: type[Command]
     run: EffectFunction
@@ -116,6 +144,8 @@ class EffectJob(Struct, frozen=True):
     attempts_max: int
     concurrency: int
     key_window_seconds: float
+    prepare: PrepareFunction | None = None
+    settle: SettleFunction | None = None
 
     @property
     def name(self) -> str:
@@ -167,10 +197,13 @@ def effect(
     attempts_max: int = 10,
     concurrency: int = 32,
     key_window_seconds: float = 86_400.0,
+    prepare: PrepareFunction | None = None,
+    settle: SettleFunction | None = None,
 ) -> Callable[[Callable[[Attempt[C]], Awaitable[EffectOutcome]]], EffectJob]:
     """Declare a job that acts on the outside world under a lease, with a deadline under half of it.
 
-    ``key_window_seconds`` is how long the provider remembers an idempotency key.
+    ``key_window_seconds`` is how long the provider remembers an idempotency key. For ``prepare`` and ``settle`` see
+    :class:`EffectJob`; one that settles returns Answered.
     """
 
     def declare(function: Callable[[Attempt[C]], Awaitable[EffectOutcome]]) -> EffectJob:
@@ -181,6 +214,8 @@ def effect(
             attempts_max=attempts_max,
             concurrency=concurrency,
             key_window_seconds=key_window_seconds,
+            prepare=prepare,
+            settle=settle,
         )
         _register(job)
         return job

@@ -112,8 +112,28 @@ class TryAgain(Struct, frozen=True):
     after_seconds: float | None = None
 
 
+class PutOff(Struct, frozen=True):
+    """An effect wasn't tried: what it acts on is out of reach for a while. Costs no attempt."""
+
+    error: str
+    after_seconds: float
+
+
+class Ready(Struct, frozen=True):
+    """Prepared: an effect may be tried; ``given`` is what the try works with."""
+
+    given: Any = None
+
+
+class Answered(Struct, frozen=True):
+    """An effect was tried and got an answer, which is now settled."""
+
+    answer: Any
+
+
 BatchOutcome = Succeeded | Rejected | Faulted | Deferred
-EffectOutcome = Succeeded | Rejected | TryAgain
+Prepared = Ready | BatchOutcome
+EffectOutcome = Succeeded | Rejected | TryAgain | PutOff | Answered
 
 
 class NewCommand(Struct, frozen=True):

@@ -118,7 +118,8 @@ LEFT JOIN outcomes o ON o.id = t.id AND o.id BETWEEN $2 AND $3
 ORDER BY c.id
 """
 
-# The lease is also the row's next run: when its holder dies, the row comes due again by itself.
+# The lease is also the row's next run: when its holder dies, the row comes due again by itself. One that is prepared
+# has begun ($6): what it is about is marked, so nobody has to wait for its end.
 CLAIM_EFFECTS = """
 WITH due AS MATERIALIZED (
     SELECT id FROM pending p
@@ -131,7 +132,7 @@ WITH due AS MATERIALIZED (
 )
 UPDATE pending p
 SET lease = $5, run_at = now() + make_interval(secs => $3), attempts = p.attempts + 1,
-    first_tried_at = coalesce(p.first_tried_at, now())
+    first_tried_at = coalesce(p.first_tried_at, now()), aggregate = CASE WHEN $6 THEN NULL ELSE p.aggregate END
 FROM due d WHERE p.id = d.id
 RETURNING p.id, p.run_at, p.attempts, p.generation, p.first_tried_at, now() AS now
 """
@@ -146,6 +147,14 @@ UPDATE pending
 SET lease = NULL, run_at = now() + make_interval(secs => $3), error = $4,
     generation = generation + CASE WHEN $5 THEN 1 ELSE 0 END,
     first_tried_at = CASE WHEN $5 THEN NULL ELSE first_tried_at END
+WHERE id = $1 AND lease = $2
+"""
+
+# Not tried after all: the attempt the claim counted is taken back, and what waits for it waits again if it must ($5).
+PUT_EFFECT_OFF = """
+UPDATE pending
+SET lease = NULL, run_at = now() + make_interval(secs => $3), error = coalesce($4, error), attempts = attempts - 1,
+    first_tried_at = CASE WHEN attempts = 1 THEN NULL ELSE first_tried_at END, aggregate = coalesce($5, aggregate)
 WHERE id = $1 AND lease = $2
 """
 

@@ -160,7 +160,15 @@ async def rig_of(settings: Settings, conn: Any) -> AsyncIterator[Rig]:
 async def run_due(rig: Rig, runner: EffectRunner, seconds: float = 30.0) -> list[UUID]:
     """Drain an effect's due commands, as the engine does."""
     stop_at = asyncio.get_running_loop().time() + seconds
-    return await effects.drain(runner, rig.pool, stop_at=stop_at, stopping=asyncio.Event())
+    ended: list[UUID] = []
+    await effects.drain(
+        runner,
+        rig.pool,
+        stop_at=stop_at,
+        stopping=asyncio.Event(),
+        tell=lambda report: ended.extend(report.ended),
+    )
+    return ended
 
 
 async def due_now(rig: Rig) -> None:

@@ -327,7 +327,7 @@ async def test_a_paused_lane_is_not_claimed_from(rig: Rig):
 async def test_follow_up_work_is_written_in_the_same_transaction_and_rung_for(rig: Rig):
     async def run(batch: Batch[Note]) -> Any:
         for claimed in batch.commands:
-            batch.follow_up(Call("then"), '{"text": "then"}', "follows", claimed.principal)
+            batch.follow_up(Call("then"), "follows", principal=claimed.principal)
         return await write_texts(batch)
 
     await submit(rig.conn, Note("a"))

@@ -150,15 +150,15 @@ async def test_a_holder_that_lost_its_lease_records_nothing(rig: Rig, late: Any)
     (command_id,) = await submit(rig.conn, Call())
     slow, quick = new_id(), new_id()
     async with rig.pool.acquire() as conn:
-        (held_by_slow,) = await runner.claim(conn, slow, 10)
-        assert await runner.claim(conn, quick, 10) == [], "leased"
+        (held_by_slow,), _ = await runner.claim(conn, slow, 10)
+        assert (await runner.claim(conn, quick, 10))[0] == [], "leased"
         await due_now(rig)
-        (held_by_quick,) = await runner.claim(conn, quick, 10)
+        (held_by_quick,), _ = await runner.claim(conn, quick, 10)
         before = await rig.pending(command_id)
-        assert await runner.record(conn, slow, [(held_by_slow, late)]) == []
+        assert (await runner.record(conn, slow, [(held_by_slow, late)])).ended == []
         assert await rig.pending(command_id) == before
-        assert await runner.record(conn, quick, [(held_by_quick, Succeeded({"who": "quick"}))]) == [command_id]
-        assert await runner.record(conn, slow, [(held_by_slow, late)]) == []
+        assert (await runner.record(conn, quick, [(held_by_quick, Succeeded({"who": "quick"}))])).ended == [command_id]
+        assert (await runner.record(conn, slow, [(held_by_slow, late)])).ended == []
     outcomes = await rig.conn.fetch("SELECT result ->> 'who' AS who FROM outcomes")
     assert [row["who"] for row in outcomes] == ["quick"]
 
@@ -249,7 +249,7 @@ async def test_an_effect_that_dies_each_time_is_parked(rig: Rig):
     runner = EffectRunner(effect_job(act, attempts_max=2))
     async with rig.pool.acquire() as conn:
         for _ in range(2):
-            assert len(await runner.claim(conn, new_id(), 10)) == 1
+            assert len((await runner.claim(conn, new_id(), 10))[0]) == 1
             await due_now(rig)
     await run_due(rig, runner)
     assert tried == []

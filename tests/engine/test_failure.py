@@ -94,7 +94,7 @@ async def test_what_ran_before_the_culprit_is_rolled_back_to_the_savepoint(rig: 
     async def run(batch: Batch[Note]) -> Any:
         for claimed in batch.commands:
             await batch.conn.execute("INSERT INTO written (id, text) VALUES ($1, $2)", claimed.id, claimed.command.text)
-            batch.follow_up(Note(f"after {claimed.command.text}"), "{}", "", claimed.principal)
+            batch.follow_up(Note(f"after {claimed.command.text}"), "", principal=claimed.principal)
         return [Succeeded()] * len(batch.commands)
 
     ids = await submit(rig.conn, *notes("a", "b", "bad"))

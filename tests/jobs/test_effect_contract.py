@@ -80,7 +80,7 @@ async def test_a_crash_between_the_act_and_its_record_acts_once_more_under_the_s
         ids = await submit(rig.conn, *await SAMPLES[name](rig))
         runner = runner_of(name)
         async with rig.pool.acquire() as conn:
-            held = await runner.claim(conn, new_id(), len(ids))
+            held, _ = await runner.claim(conn, new_id(), len(ids))
         assert len(held) == len(ids)
         await asyncio.gather(*(runner.attempt(leased) for leased in held))
         # Here the worker dies. The leases run out.

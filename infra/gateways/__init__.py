@@ -1,0 +1,1 @@
+"""Payment gateways behind one protocol: the outside world that moves money."""

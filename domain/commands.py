@@ -8,6 +8,7 @@ from domain.accounts.links import SendLink
 from domain.accounts.mail import SendAccountMail
 from domain.catalog.listing import RelistProducts
 from domain.inventory.model import ExpireReservations
+from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
@@ -23,6 +24,8 @@ COMMANDS: tuple[type[Command], ...] = (
     SnapshotCommissions,
     MakeCodes,
     SweepPromotions,
+    SetStock,
+    ImportStock,
     ExpireReservations,
     SendLink,
     SendAccountMail,

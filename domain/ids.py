@@ -63,6 +63,18 @@ def offer_stream(variant_id: UUID, seller_id: UUID) -> UUID:
     return UUID(hashlib.md5(variant_id.bytes + seller_id.bytes, usedforsecurity=False).hexdigest())
 
 
+def stock_stream(variant_id: UUID, seller_id: UUID, location: int) -> UUID:
+    """Name the event stream of the stock of an offer at a location; the same bytes as PostgreSQL's md5()::uuid."""
+    key = variant_id.bytes + seller_id.bytes + location.to_bytes(2)
+    return UUID(hashlib.md5(key, usedforsecurity=False).hexdigest())
+
+
+def numbered(parent: UUID, number: int) -> UUID:
+    """Derive the id of the ``number``-th row of a command that may write more rows than it can have children."""
+    digest = hashlib.blake2b(parent.bytes + number.to_bytes(4), digest_size=ENTROPY_BYTES).digest()
+    return compose(unix_ms(parent), digest)
+
+
 def order_number(order_id: UUID) -> int:
     """Derive the 60-bit number of an order that a person can read out.
 

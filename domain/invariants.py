@@ -21,6 +21,7 @@ from domain.accounts import audit_sql as accounts
 from domain.catalog import audit_sql as catalog
 from domain.catalog import product_audit_sql as products
 from domain.connection import Connection
+from domain.inventory import audit_sql as inventory
 from domain.orders import commission_audit_sql as commission
 from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
@@ -313,6 +314,7 @@ INVARIANTS: Mapping[str, str] = {
     "keys_have_one_command": _KEYS_HAVE_ONE_COMMAND,
     "placements_match_orders": _PLACEMENTS_MATCH_ORDERS,
     "cancellations_match_outcomes": _CANCELLATIONS_MATCH_OUTCOMES,
+    **inventory.INVENTORY,
     **prices.PRICES,
     "last_price_version_is_the_open_lines": _LAST_PRICE_VERSION_IS_THE_OPEN_LINES,
     "seller_orders_match_lines": _SELLER_ORDERS_MATCH_LINES,

@@ -39,6 +39,9 @@ class Code(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     PRICE_CHANGED = "price_changed"
     OUT_OF_STOCK = "out_of_stock"
+    STOCK_SHORT = "stock_short"
+    RESERVATION_STATE = "reservation_state"
+    UNKNOWN_RESERVATION = "unknown_reservation"
     QUANTITY_TOO_LARGE = "quantity_too_large"
     AMOUNT_TOO_LARGE = "amount_too_large"
     CODE_REFUSED = "code_refused"
@@ -79,6 +82,8 @@ _TITLES = {
     Code.DUPLICATE_CODE: "The code is taken",
     Code.DUPLICATE_SKU: "The SKU is taken",
     Code.RULE_IN_USE: "Orders pay by this rule: it is ended, not changed",
+    Code.STOCK_SHORT: "More is reserved than would be left",
+    Code.RESERVATION_STATE: "The reservation's state doesn't allow this",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.SELLER_STATE: "The seller's state doesn't allow this",

@@ -37,6 +37,8 @@ class Scope(StrEnum):
     ORDERS_WRITE = "orders:write"
     CATALOG_READ = "catalog:read"
     CATALOG_WRITE = "catalog:write"
+    INVENTORY_READ = "inventory:read"
+    INVENTORY_WRITE = "inventory:write"
     PRICING_READ = "pricing:read"
     PRICING_WRITE = "pricing:write"
     SELLERS_READ = "sellers:read"

@@ -13,6 +13,9 @@ from msgspec import Struct
 from domain.catalog.model import OfferKey
 from domain.connection import Connection
 from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
+from domain.inventory.stock_events import low, stock_event
+from domain.journal.model import SYSTEM, Event
+from domain.journal.sql import insert_events
 from domain.writing import Rows, write
 
 DUE_PER_OFFER_MAX = 500
@@ -50,15 +53,24 @@ SELECT count(*) FROM (
 ) AS locked
 """
 
-# The condition is the check made again under the lock; a row that is short isn't updated and isn't returned.
+# The condition is the check made again under the lock; a row that is short isn't updated and isn't returned. A row that
+# has fallen to its threshold, and was above it before these deltas, has one event more.
 APPLY_STOCK = """
 UPDATE stock k
-SET on_hand = k.on_hand + t.on_hand_delta, reserved = k.reserved + t.reserved_delta
+SET on_hand = k.on_hand + t.on_hand_delta, reserved = k.reserved + t.reserved_delta,
+    events = k.events + CASE
+        WHEN k.threshold >= k.on_hand + k.backorder_limit - k.reserved + t.on_hand_delta - t.reserved_delta
+         AND k.threshold < k.on_hand + k.backorder_limit - k.reserved
+        THEN 1 ELSE 0 END
 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::int[])
     AS t (variant_id, seller_id, location, on_hand_delta, reserved_delta)
 WHERE k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = t.location
   AND k.reserved + t.reserved_delta <= k.on_hand + t.on_hand_delta + k.backorder_limit
-RETURNING 1
+RETURNING CASE
+    WHEN k.threshold >= k.on_hand + k.backorder_limit - k.reserved
+     AND k.threshold < k.on_hand + k.backorder_limit - k.reserved - t.on_hand_delta + t.reserved_delta
+    THEN (k.variant_id, k.seller_id, k.location, k.on_hand + k.backorder_limit - k.reserved, k.threshold, k.events)
+END AS low
 """
 
 RECEIVE_STOCK = """
@@ -138,13 +150,23 @@ async def lock_stock(conn: Connection, keys: Iterable[StockKey]) -> None:
 async def apply_stock(conn: Connection, deltas: dict[StockKey, tuple[int, int]]) -> bool:
     """Add (on hand, reserved) deltas to locked rows; False when any of them would be oversold.
 
-    The caller goes back to its savepoint on False: rows that weren't short have been changed.
+    The caller goes back to its savepoint on False: rows that weren't short have been changed. Where available falls to
+    its threshold, that is told.
     """
     keys = sorted(deltas)
     rows = await conn.fetch(
         APPLY_STOCK, *_columns(keys), [deltas[key][0] for key in keys], [deltas[key][1] for key in keys]
     )
+    alerts = [_low_event(row["low"]) for row in rows if row["low"] is not None]
+    if alerts:
+        await insert_events(conn, alerts)
     return len(rows) == len(keys)
+
+
+def _low_event(row: Any) -> Event:
+    variant_id, seller_id, location, available, threshold, version = row
+    key = StockKey(variant_id, seller_id, location)
+    return stock_event(key, version, ("stock.low", low(key, available, threshold)), actor=SYSTEM, correlation="")
 
 
 def movement_rows(movements: Sequence[Movement]) -> Rows:

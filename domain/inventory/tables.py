@@ -1,6 +1,6 @@
 """The tables of the inventory, as Piccolo knows them."""
 
-from piccolo.columns import UUID, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -13,6 +13,9 @@ class Stock(Table):
     on_hand = Integer(default=0)
     reserved = Integer(default=0)
     backorder_limit = Integer(default=0)
+    threshold = Integer(null=True, default=None)
+    version = BigInt(default=1)
+    events = Integer(default=0)
 
 
 class Reservations(Table):
@@ -27,6 +30,7 @@ class Reservations(Table):
     owner = UUID(default=None)
     order_id = UUID(null=True, default=None)
     expires_at = Timestamptz(default=None)
+    version = Integer(default=1)
 
 
 class Movements(Table):

@@ -292,6 +292,13 @@ ENTRIES = {
     "GET /variants/{variant_id}/offers": Entry(Things.variant, hidden=Things.hidden_variant),
     "PUT /offers/{variant_id}/{seller_id}": Entry(Things.offer, _offer_terms),
     "DELETE /offers/{variant_id}/{seller_id}": Entry(Things.offer),
+    "GET /inventory/{variant_id}/{seller_id}": Entry(Things.offer),
+    "PUT /inventory/{variant_id}/{seller_id}/stock": Entry(Things.offer, {"reason": "counted", "on_hand": 5}),
+    "PUT /inventory/{variant_id}/{seller_id}/threshold": Entry(Things.offer, {"threshold": 5}),
+    "POST /inventory/stock/bulk": Entry(
+        body={"reason": "counted", "items": [{"variant_id": str(new_id()), "on_hand": 5}]}
+    ),
+    "GET /inventory/movements": Entry(Things.variant),
     "POST /auth/register": Entry(body={"email": "a@example.com", "password": WEAK}),
     "POST /auth/verify-email": Entry(body={"token": NO_LINK}),
     "POST /auth/password/forgot": Entry(body={"email": "nobody@example.com"}),

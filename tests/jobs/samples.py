@@ -33,6 +33,7 @@ from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
+from tests.jobs import stock_samples as stock
 from tests.jobs.outside import UNKNOWN
 from tests.promotions import write_promotion
 
@@ -276,6 +277,8 @@ SAMPLES: dict[str, Builder] = {
     "snapshot_commissions": commissions_to_snapshot,
     "make_codes": codes_to_make,
     "sweep_promotions": promotions_to_sweep,
+    "set_stock": stock.stock_to_set,
+    "import_stock": stock.stock_to_import,
     "expire_reservations": reservations_to_expire,
     "send_account_mail": mails_to_send,
     "relist_products": products_to_relist,

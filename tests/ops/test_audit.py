@@ -15,6 +15,7 @@ from tests.ops import (
     broken_products,
     broken_promotions,
     broken_sellers,
+    broken_stock,
     broken_taxonomy,
 )
 from tests.ops.breaking import Corrupt, Ways
@@ -279,6 +280,7 @@ async def _audit(url: str) -> Audit:
 
 _CASES = [
     *_WAYS.cases,
+    *broken_stock.WAYS.cases,
     *broken_taxonomy.WAYS.cases,
     *broken_offers.WAYS.cases,
     *broken_prices.WAYS.cases,

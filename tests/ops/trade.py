@@ -14,6 +14,9 @@ from domain.catalog.offer_sql import change_prices
 from domain.catalog.schema import AttributeKind
 from domain.catalog.taxonomy import Assigned, AttributeEdit, Category, StoredAttribute
 from domain.inventory.model import ExpireReservations
+from domain.inventory.stock_model import SetStock, StockChange, key_of
+from domain.inventory.stock_sql import lock_figures, write_stock
+from domain.inventory.stocktaking import set_threshold
 from domain.journal.answers_sql import keep_answers
 from domain.journal.changes_sql import note_changes
 from domain.journal.keys import digest
@@ -141,6 +144,17 @@ async def _sell_cheaply(conn: Any, database_url: str, *offers: NewOffer, buyer: 
     return confirmed, discounted, rule.id
 
 
+async def _keep_stock(conn: Any, database_url: str, offered: NewOffer) -> None:
+    """Count an offer's units, and have it told that they are low."""
+    of = (offered.variant_id, offered.seller_id)
+    key = key_of(*of)
+    await submit(conn, SetStock(*of, StockChange("counted", on_hand=40, backorder_limit=2)))
+    await run_all(conn, database_url, "set_stock")
+    async with postgres.transaction(conn):
+        figures = (await lock_figures(conn, [key]))[key]
+        await write_stock(conn, set_threshold(key, figures, 41, actor=SYSTEM, correlation=""))
+
+
 async def trade(conn: Any, database_url: str) -> Trade:
     """Trade a little on an empty database."""
     sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
@@ -173,6 +187,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     await run_all(conn, database_url, "cancel_orders")
     promotion, promoted, unpromoted = await _promote(conn, database_url, b)
     confirmed, discounted, rule = await _sell_cheaply(conn, database_url, b, c, buyer=buyer)
+    await _keep_stock(conn, database_url, c)
     (queued,) = await submit(conn, place(c), principal=buyer)
     return Trade(
         offers=offers,

@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.catalog import sql as catalog
+from domain.inventory import reads as inventory_reads
 from domain.inventory import sql as inventory
+from domain.inventory import stock_sql
 from domain.journal import answers_sql
 from domain.journal import reads as journal_reads
 from domain.journal import sql as journal
@@ -177,8 +179,14 @@ def _of_stock(sample: Any) -> Arguments:
     variants, sellers, count = sample["variants"], sample["sellers"], len(ids)
     zeros, now = [0] * count, datetime.now(UTC)
     stock = (variants, sellers, zeros)
-    i, c = inventory.__name__, catalog.__name__
+    i, c, s, r = inventory.__name__, catalog.__name__, stock_sql.__name__, inventory_reads.__name__
+    page = (now, ids[0], "sold", 50, None, None)
     return {
+        (s, "LOAD_FIGURES"): stock,
+        (s, "SET_FIGURES"): (*stock, [1] * count, zeros, [None] * count, [2] * count, [1] * count),
+        (r, "LOAD_STOCK"): (variants[0], sellers[0]),
+        (r, "LIST_MOVEMENTS"): page,
+        (r, "LIST_MOVEMENTS_OF_SELLER"): (*page, sellers[0]),
         (i, "LOCK_STOCK"): stock,
         (i, "APPLY_STOCK"): (*stock, zeros, [1] * count),
         (i, "RECEIVE_STOCK"): (*stock, [1] * count),

@@ -28,6 +28,8 @@ MODULES = [
     "domain.orders.sql",
     "domain.orders.reads",
     "domain.inventory.sql",
+    "domain.inventory.stock_sql",
+    "domain.inventory.reads",
     "domain.catalog.sql",
     "domain.catalog.attribute_reads",
     "domain.catalog.attribute_sql",

@@ -1,0 +1,95 @@
+"""Stock for tests, kept over HTTP."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from domain import ids
+from domain.accounts.model import Role
+from ops.goods import NewOffer
+from tests.api.shop import Shop, bearer, wait
+
+ADMIN = bearer(Role.ADMIN)
+EVENTS = "SELECT version, type, actor, correlation, data FROM events WHERE stream = $1 ORDER BY version"
+
+
+def path_of(offer: NewOffer) -> str:
+    return f"/inventory/{offer.variant_id}/{offer.seller_id}"
+
+
+def keeper(shop: Shop, offer: NewOffer) -> dict[str, str]:
+    """The header of an account that acts for an offer's seller."""
+    return bearer(Role.SELLER, subject=shop.member(offer.seller_id))
+
+
+def change(
+    shop: Shop, offer: NewOffer, who: dict[str, str] = ADMIN, headers: dict[str, str] | None = None, **body: Any
+) -> httpx.Response:
+    said = {"reason": "counted", **body}
+    return shop.http.put(f"{path_of(offer)}/stock", json=said, headers=who | wait() | (headers or {}))
+
+
+def changed(shop: Shop, offer: NewOffer, who: dict[str, str] = ADMIN, **body: Any) -> dict[str, Any]:
+    """Change stock; return the figures from then on."""
+    answer = change(shop, offer, who, **body)
+    assert answer.status_code == 200, answer.text
+    result: dict[str, Any] = answer.json()["result"]
+    return result
+
+
+def stock(shop: Shop, offer: NewOffer, who: dict[str, str] = ADMIN) -> dict[str, Any]:
+    answer = shop.http.get(path_of(offer), headers=who)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["etag"] == f'"{answer.json()["version"]}"'
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def figures(shop: Shop, offer: NewOffer) -> tuple[int, int, int]:
+    """On hand, reserved, backorder limit."""
+    found = stock(shop, offer)
+    return found["on_hand"], found["reserved"], found["backorder_limit"]
+
+
+def threshold(shop: Shop, offer: NewOffer, value: int | None, who: dict[str, str] = ADMIN, **headers: str) -> Any:
+    fields = who | {name.replace("_", "-"): said for name, said in headers.items()}
+    return shop.http.put(f"{path_of(offer)}/threshold", json={"threshold": value}, headers=fields)
+
+
+def events_of(shop: Shop, offer: NewOffer) -> list[tuple[str, dict[str, Any]]]:
+    """What is told of an offer's stock: type and data; their versions count up from 1."""
+    rows = shop.fetch(EVENTS, ids.stock_stream(offer.variant_id, offer.seller_id, 0))
+    assert [row["version"] for row in rows] == list(range(1, len(rows) + 1))
+    return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
+
+
+def movements(shop: Shop, who: dict[str, str] = ADMIN, **query: Any) -> list[dict[str, Any]]:
+    """All movements a list shows, page by page."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = shop.http.get("/inventory/movements", params={"limit": 3, **query, **cursor}, headers=who)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def moved(rows: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    return [(row["kind"], row["on_hand_delta"], row["reserved_delta"]) for row in rows]
+
+
+def ordered(shop: Shop, body: dict[str, Any], who: dict[str, str]) -> UUID:
+    """Place an order; return its id."""
+    answer = shop.http.post("/orders", json=body, headers=who | wait())
+    assert answer.status_code == 200, answer.text
+    return UUID(answer.json()["id"])
+
+
+def wrong_of_stock(shop: Shop) -> dict[str, list[str]]:
+    """What the audit finds, but for members that tests write without telling."""
+    return {name: sample for name, sample in shop.violations().items() if name != "members_match_events"}

@@ -1,0 +1,33 @@
+"""Ways to break what is true of stock that people keep."""
+
+from tests.ops.breaking import Ways
+
+WAYS = Ways()
+breaks = WAYS.breaks
+
+
+@breaks("stock_matches_events")
+async def a_threshold_is_set_unsaid(conn, _trade):
+    await conn.execute("UPDATE stock SET threshold = 0 WHERE threshold IS NULL")
+
+
+@breaks("stock_matches_events")
+async def more_may_be_sold_than_anybody_said(conn, trade):
+    await conn.execute("UPDATE stock SET backorder_limit = 9 WHERE variant_id = $1", trade.offers[0].variant_id)
+
+
+@breaks("stock_matches_events")
+async def a_version_nobody_made(conn, _trade):
+    await conn.execute("UPDATE stock SET version = version + 1 WHERE threshold IS NOT NULL")
+
+
+@breaks("stock_matches_events")
+async def an_event_of_stock_is_not_counted(conn, _trade):
+    await conn.execute("UPDATE stock SET events = events - 1 WHERE events > 0")
+
+
+@breaks("stock_matches_events")
+async def stock_is_low_and_nobody_was_told(conn, _trade):
+    await conn.execute("ALTER TABLE events DISABLE TRIGGER events_frozen")
+    await conn.execute("UPDATE events SET type = 'stock.set' WHERE type = 'stock.low'")
+    await conn.execute("UPDATE stock SET version = version + 1 WHERE threshold IS NOT NULL")

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from api.problems import key_reused, refuse
 from domain.journal import sql
-from domain.journal.model import NewCommand
+from domain.journal.model import Command, NewCommand
 from domain.rejections import Code
 from infra import postgres, telemetry
 
@@ -99,6 +99,11 @@ class Accept:
         self._buffer.append(_Entry(new, answer, lookup_only=lookup_only))
         self._wake.set()
         return await answer
+
+    def check(self, command: type[Command]) -> None:
+        """Raise a problem of status 503 while too many commands of this kind are queued."""
+        if command.job in self.overloaded:
+            raise _too_much()
 
     async def _run(self) -> None:
         while True:

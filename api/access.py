@@ -91,12 +91,13 @@ async def _believed(edge: Edge, header: str) -> Principal:
         raise refuse(401, Code.UNAUTHENTICATED, "send a bearer token")
     await edge.freshness.ensure()
     try:
-        return await edge.api_keys.verify(token) if token.startswith(PREFIX) else _of_token(edge, token)
+        return await edge.api_keys.verify(token) if token.startswith(PREFIX) else principal_of(edge, token)
     except BadTokenError as error:
         raise _invalid(str(error)) from None
 
 
-def _of_token(edge: Edge, token: str) -> Principal:
+def principal_of(edge: Edge, token: str) -> Principal:
+    """Whom a token is for; raises BadTokenError. Revocations have to be known (``Freshness.ensure``)."""
     principal = edge.tokens.verify(token)
     revoked = edge.freshness.is_revoked
     if revoked(principal.id, principal.epoch) or (principal.session is not None and revoked(principal.session, 0)):

@@ -20,6 +20,7 @@ from api import (
     api_keys,
     attributes,
     auth,
+    carts,
     categories,
     commission,
     commission_rules,
@@ -60,6 +61,7 @@ log = telemetry.logger()
 ROUTERS = (
     orders.router,
     quotes.router,
+    carts.router,
     offers.router,
     inventory.router,
     variants.router,

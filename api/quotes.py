@@ -1,9 +1,10 @@
 """Quotes: what placing an order would charge, told without placing it; and promotions applied to one that is placed."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, Router, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response.base import ASGIResponse
@@ -11,20 +12,21 @@ from msgspec import Struct, field
 
 from api.access import allow, authorise
 from api.answers import JSON, answer
+from api.carts import load_visible
 from api.context import Edge, edge_of, encode
 from api.credentials import check_email
 from api.decode import body_of, check_codes, check_order
+from api.market import load_market
 from api.openapi import PROBLEMS, request_body
 from api.orders import must_know
-from api.problems import ProblemError, refuse
+from api.problems import ProblemError, refuse, refuse_if
 from api.submission import JobView, submit
 from domain.accounts.address_model import PostalAddress
 from domain.accounts.model import Role, Scope
 from domain.money import Currency
 from domain.orders import quotation
-from domain.orders.demand import Market, offers_of
+from domain.orders.cart_edit import order_of, refuse_empty
 from domain.orders.model import ApplyPromotions, Codes, CodesMode, OrderLines, PlaceOrder, ShippingMethods
-from domain.orders.pricing_reads import load_offers_and_book, load_pricing
 from domain.orders.quotation import Quotation
 from domain.rejections import Code, Rejection
 from infra.security import Principal
@@ -49,15 +51,19 @@ async def quote_order(request: Request[Any, Any, Any]) -> Response[bytes]:
     """
     principal = await authorise(request)
     order = await body_of(request, PlaceOrder)
-    return answer(await _quoted(edge_of(request.app.state), principal, order))
+    return answer(await _quoted(edge_of(request.app.state), principal.id, order))
 
 
 class PromotionsToApply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Codes for an order that is there (``order_id``), or for one that may come: then the fields of an order."""
+    """Codes for an order that is there (``order_id``), for what a cart holds (``cart_id``), or for what is said here.
+
+    Only the last takes the fields of an order.
+    """
 
     codes: Codes = ()
     promotions: CodesMode = CodesMode.STRICT
     order_id: UUID | None = None
+    cart_id: UUID | None = None
     currency: Currency | None = None
     lines: OrderLines | None = None
     shipping_address_id: UUID | None = None
@@ -86,16 +92,16 @@ class PromotionsToApply(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 async def apply_promotions(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Price an unpaid order again with these codes in place of those given before, and what needs none.
 
-    What placing froze stays as it was. With `lines` instead of an order it writes nothing and answers with a quote.
+    What placing froze stays as it was. With a cart, or with `lines`, instead of an order it writes nothing and answers
+    with a quote at present prices; a cart's own codes don't count then.
     """
     edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await body_of(request, PromotionsToApply)
     if wish.order_id is None:
-        return ASGIResponse(body=encode(await _quoted(edge, principal, _order_of(wish))), media_type=JSON)
-    named = next((name for name in _OF_AN_ORDER_TO_COME if getattr(wish, name)), None)
-    if named is not None:
-        raise refuse(400, Code.INVALID_REQUEST, "an order that is placed has this already", named)
+        buyer, order = await _order_to_come(edge, principal, wish)
+        return ASGIResponse(body=encode(await _quoted(edge, buyer, order)), media_type=JSON)
+    _refuse_more(wish, ("cart_id", *_OF_AN_ORDER_TO_COME))
     check_codes(wish.codes, edge.limits)
     async with edge.pool.acquire(timeout=2) as conn:
         await must_know(conn, principal, wish.order_id)
@@ -106,9 +112,27 @@ async def apply_promotions(request: Request[Any, Any, Any]) -> ASGIResponse:
 _OF_AN_ORDER_TO_COME = ("currency", "lines", "shipping_address_id", "shipping_address", "shipping_methods")
 
 
+def _refuse_more(wish: PromotionsToApply, names: Sequence[str]) -> None:
+    named = next((name for name in names if getattr(wish, name)), None)
+    if named is not None:
+        raise refuse(400, Code.INVALID_REQUEST, "an order that is placed has this already, and so has a cart", named)
+
+
+async def _order_to_come(edge: Edge, principal: Principal, wish: PromotionsToApply) -> tuple[UUID, PlaceOrder]:
+    """Whose order is asked about, and the order."""
+    if wish.cart_id is None:
+        return principal.id, _order_of(wish)
+    _refuse_more(wish, _OF_AN_ORDER_TO_COME)
+    async with edge.pool.acquire(timeout=2) as conn:
+        cart = await load_visible(conn, principal, wish.cart_id)
+    refuse_if(refuse_empty(cart.content))
+    content = msgspec.structs.replace(cart.content, codes=wish.codes, promotions=wish.promotions)
+    return cart.owner, order_of(content, at_shown_prices=False)
+
+
 def _order_of(wish: PromotionsToApply) -> PlaceOrder:
     if wish.lines is None:
-        raise refuse(400, Code.INVALID_REQUEST, "say which order, or which lines", "order_id")
+        raise refuse(400, Code.INVALID_REQUEST, "say which order, which cart, or which lines", "order_id")
     if wish.currency is None:
         raise refuse(400, Code.INVALID_REQUEST, "lines are priced in a currency", "currency")
     return PlaceOrder(
@@ -122,17 +146,14 @@ def _order_of(wish: PromotionsToApply) -> PlaceOrder:
     )
 
 
-async def _quoted(edge: Edge, principal: Principal, order: PlaceOrder) -> Quotation:
+async def _quoted(edge: Edge, buyer: UUID, order: PlaceOrder) -> Quotation:
     """Quote an order; raises the problem that placing would end with."""
     check_order(order, edge.limits)
     if order.email is not None:
         check_email(order.email)
     async with edge.pool.acquire(timeout=2) as conn:
-        offers, book = await load_offers_and_book(conn, offers_of([order]), edge.book)
-        edge.book = book
-        pricing = (await load_pricing(conn, [(principal.id, order)], offers, book)).pricing
-    market = Market(offers, pricing, datetime.now(UTC), edge.limits.line_quantity_max)
-    found = quotation.decide(order, principal.id, market)
+        market = await load_market(conn, edge, buyer, order)
+    found = quotation.decide(order, buyer, market)
     if isinstance(found, Rejection):
         raise ProblemError(found)
     return found

@@ -8,11 +8,12 @@ import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, Router, post
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta, Struct
 
-from api.access import anyone
+from api.access import anyone, principal_of
 from api.answers import answer, nothing, transaction
 from api.context import Edge, edge_of
 from api.credentials import client_of, digest_of, hashed, is_right, session_event, suspended
@@ -25,17 +26,21 @@ from domain.accounts import account_sql, session_sql
 from domain.accounts.email import email_key
 from domain.accounts.model import Account, AccountStatus, Email, NewSession, Password, Role
 from domain.journal.sql import insert_events
+from domain.orders.cart_merge_sql import merge_carts
 from domain.rejections import Code
 from infra.clock import new_id
+from infra.security import BadTokenError
 
 TOKEN_BYTES = 32
+HAVE_CARTS = {Role.BUYER, Role.ADMIN}
 
 
 class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
-    """An e-mail address and its password."""
+    """An e-mail address and its password; ``guest_token`` is that of a guest whose carts become the account's."""
 
     email: Email
     password: Password
+    guest_token: Annotated[str, Meta(max_length=2_000)] | None = None
 
 
 class RefreshToken(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +62,12 @@ class SignedIn(Struct, frozen=True):
     roles: list[Role]
 
 
+class LoggedIn(SignedIn, frozen=True):
+    """Tokens of a new session; ``carts_merged`` is how many carts of the guest's are the account's now."""
+
+    carts_merged: int
+
+
 class GuestToken(Struct, frozen=True):
     """A guest's token. ``expires_in`` is seconds; there is nothing to refresh it with."""
 
@@ -73,10 +84,13 @@ class GuestToken(Struct, frozen=True):
     operation_id="log_in",
     summary="Log in",
     opt=anyone() | request_body(Credentials, required=True),
-    responses={200: ResponseSpec(SignedIn, generate_examples=False), **PROBLEMS(400, 401, 403, 413, 415, 503)},
+    responses={200: ResponseSpec(LoggedIn, generate_examples=False), **PROBLEMS(400, 401, 403, 413, 415, 503)},
 )
 async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Open a session for an address and its password."""
+    """Open a session for an address and its password.
+
+    The open carts of the guest whose token comes along become the account's; a token that won't do merges none.
+    """
     edge = edge_of(request.app.state)
     wish = await body_of(request, Credentials)
     key = email_key(wish.email)
@@ -89,6 +103,7 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
             401, Code.INVALID_CREDENTIALS, "the address and the password don't fit, or the address isn't verified yet"
         )
     fresh = await hashed(edge, wish.password) if edge.passwords.is_outdated(account.password_hash) else None
+    guest = await _guest_of(edge, wish.guest_token)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     address, client = client_of(request)
     session = NewSession(
@@ -114,8 +129,27 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
         events = [session_event(session.id, "session.opened", account.id, account.id, correlation)]
         events += [session_event(gone, "session.revoked", account.id, account.id, correlation) for gone in ended]
         await insert_events(conn, events)
+        shops = bool(now.roles & {Role.BUYER, Role.ADMIN})
+        merged = (
+            0
+            if guest is None or not shops
+            else len(await merge_carts(conn, guest, account.id, edge.limits, correlation))
+        )
     await attempt.succeeded()
-    return answer(_signed_in(edge, now, session.id, token))
+    signed_in = _signed_in(edge, now, session.id, token)
+    return answer(LoggedIn(**msgspec.structs.asdict(signed_in), carts_merged=merged))
+
+
+async def _guest_of(edge: Edge, token: str | None) -> UUID | None:
+    """The guest a token is for; None for any other token, or one that isn't good any more."""
+    if token is None:
+        return None
+    await edge.freshness.ensure()
+    try:
+        principal = principal_of(edge, token)
+    except BadTokenError:
+        return None
+    return principal.id if principal.roles == {Role.GUEST} else None
 
 
 def _is_verified(edge: Edge, account: Account) -> bool:

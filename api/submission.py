@@ -15,6 +15,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
+from api.accept import Accepted
 from api.context import CORRELATION, HELD, Edge, Held, edge_of, encode, field
 from api.problems import Problem, problem_answer, problem_of, refuse
 from domain.journal.keys import digest
@@ -168,15 +169,29 @@ async def submit(
     if seconds is None:
         accepted = await edge.accept.submit(new)
         if accepted.replayed:
-            return await _replayed(edge, accepted.id, command, headers={})
-        return _accepted(accepted.id, command, headers={})
+            return await _replayed(edge, accepted.id, type(command), headers={})
+        return _accepted(accepted.id, type(command), headers={})
     return await _submit_and_wait(request, edge, new, seconds)
+
+
+async def follow(request: Request[Any, Any, Any], edge: Edge, accepted: Accepted, kind: type[Command]) -> ASGIResponse:
+    """Answer as ``submit`` does for a command that the request wrote in a transaction of its own, or found there."""
+    seconds = wait_seconds(request, edge.settings.wait_seconds_max)
+    if seconds is None:
+        if accepted.replayed:
+            return await _replayed(edge, accepted.id, kind, headers={})
+        return _accepted(accepted.id, kind, headers={})
+    future = edge.waiters.register(accepted.id)
+    edge.waiters.look_now(accepted.id)
+    try:
+        return await _when_ended(request, edge, accepted, kind, seconds=seconds, future=future)
+    finally:
+        edge.waiters.forget(accepted.id, future)
 
 
 async def _submit_and_wait(
     request: Request[Any, Any, Any], edge: Edge, new: NewCommand, seconds: float
 ) -> ASGIResponse:
-    headers = {"Preference-Applied": f"wait={seconds:g}"}
     waited_for = new.id
     # Before the insert: the outcome may be there before the insert's own answer.
     future = edge.waiters.register(new.id)
@@ -187,20 +202,34 @@ async def _submit_and_wait(
             waited_for = accepted.id
             future = edge.waiters.register(accepted.id)
             edge.waiters.look_now(accepted.id)
-        timer = asyncio.get_running_loop().call_later(seconds, _give_up, future)
-        try:
-            ended = await future
-        finally:
-            timer.cancel()
+        return await _when_ended(request, edge, accepted, type(new.command), seconds=seconds, future=future)
     finally:
         edge.waiters.forget(waited_for, future)
+
+
+async def _when_ended(
+    request: Request[Any, Any, Any],
+    edge: Edge,
+    accepted: Accepted,
+    kind: type[Command],
+    *,
+    seconds: float,
+    future: "asyncio.Future[Ended | None]",
+) -> ASGIResponse:
+    """Answer with the outcome, or with the job when it hasn't ended in time."""
+    headers = {"Preference-Applied": f"wait={seconds:g}"}
+    timer = asyncio.get_running_loop().call_later(seconds, _give_up, future)
+    try:
+        ended = await future
+    finally:
+        timer.cancel()
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
     if ended is None:
         if accepted.replayed:
-            return await _replayed(edge, accepted.id, new.command, headers)
-        return _accepted(accepted.id, new.command, headers)
-    return _ended(request, accepted.id, new.command, ended, headers)
+            return await _replayed(edge, accepted.id, kind, headers)
+        return _accepted(accepted.id, kind, headers)
+    return _ended(request, accepted.id, kind, ended, headers)
 
 
 def _give_up(future: "asyncio.Future[Ended | None]") -> None:
@@ -208,7 +237,7 @@ def _give_up(future: "asyncio.Future[Ended | None]") -> None:
         future.set_result(None)
 
 
-async def _replayed(edge: Edge, job_id: UUID, command: Command, headers: dict[str, str]) -> ASGIResponse:
+async def _replayed(edge: Edge, job_id: UUID, command: type[Command], headers: dict[str, str]) -> ASGIResponse:
     """Answer with the job that an earlier request became, as it stands now."""
     headers["Idempotent-Replayed"] = "true"
     async with edge.pool.acquire(timeout=2) as conn:
@@ -220,7 +249,7 @@ async def _replayed(edge: Edge, job_id: UUID, command: Command, headers: dict[st
     return ASGIResponse(body=encode(view_of(job)), status_code=202, media_type="application/json", headers=headers)
 
 
-def _accepted(job_id: UUID, command: Command, headers: dict[str, str]) -> ASGIResponse:
+def _accepted(job_id: UUID, command: type[Command], headers: dict[str, str]) -> ASGIResponse:
     view = JobView(
         id=job_id,
         kind=command.job,
@@ -242,7 +271,7 @@ def _created_at(job_id: UUID) -> datetime:
 
 
 def _ended(
-    request: Request[Any, Any, Any], job_id: UUID, command: Command, ended: Ended, headers: dict[str, str]
+    request: Request[Any, Any, Any], job_id: UUID, command: type[Command], ended: Ended, headers: dict[str, str]
 ) -> ASGIResponse:
     headers["Location"] = f"/jobs/{job_id}"
     path = request.scope["path"]

@@ -19,6 +19,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     reservation_seconds_max: int = 86_400
     idempotency_hours: int = 72
     journal_days: int = 30
+    cart_days: int = 30
     worker_silence_seconds: float = 5.0
     verify_link_seconds: int = 172_800
     reset_link_seconds: int = 3_600

@@ -39,7 +39,7 @@ from domain.journal.tables import (
     Runs,
     Workers,
 )
-from domain.orders.tables import CancelledLines, OrderLines, Orders, PriceVersions, SellerOrders
+from domain.orders.tables import CancelledLines, CartLines, Carts, OrderLines, Orders, PriceVersions, SellerOrders
 from domain.pricing.tables import (
     CodeBatches,
     CommissionRules,
@@ -100,6 +100,8 @@ TABLES = [
     OrderLines,
     PriceVersions,
     CancelledLines,
+    Carts,
+    CartLines,
 ]
 
 APP_CONFIG = AppConfig(

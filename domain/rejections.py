@@ -50,6 +50,7 @@ class Code(StrEnum):
     UNKNOWN_SHIPPING_METHOD = "unknown_shipping_method"
     UNKNOWN_ADDRESS = "unknown_address"
     RULE_IN_USE = "rule_in_use"
+    CART_STATE = "cart_state"
     ORDER_NOT_PLACED = "order_not_placed"
     ORDER_STATE = "order_state"
     UNKNOWN_LINE = "unknown_line"
@@ -85,6 +86,7 @@ _TITLES = {
     Code.STOCK_SHORT: "More is reserved than would be left",
     Code.RESERVATION_STATE: "The reservation's state doesn't allow this",
     Code.ORDER_STATE: "The order's state doesn't allow this",
+    Code.CART_STATE: "The cart's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.SELLER_STATE: "The seller's state doesn't allow this",
     Code.PRODUCT_STATE: "The product's state doesn't allow this",

@@ -83,6 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     reservation_seconds_max: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 86_400
     idempotency_hours: Annotated[int, Meta(ge=1, le=24 * 366)] = 72
     journal_days: Annotated[int, Meta(ge=2, le=3_660)] = 30
+    cart_days: Annotated[int, Meta(ge=1, le=3_660)] = 30
 
     api_key_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
     api_key_days_max: Annotated[int, Meta(ge=1, le=3_660)] = 366
@@ -113,6 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             reservation_seconds_max=self.reservation_seconds_max,
             idempotency_hours=self.idempotency_hours,
             journal_days=self.journal_days,
+            cart_days=self.cart_days,
             worker_silence_seconds=self.worker_silence_seconds,
             verify_link_seconds=self.verify_link_seconds,
             reset_link_seconds=self.reset_link_seconds,

@@ -1,4 +1,4 @@
-"""Drop what has expired: sessions and their tokens, one-time tokens, revocations, notes of what changed."""
+"""Drop what has expired: sessions and their tokens, one-time tokens, revocations, notes of what changed, idle carts."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from domain.journal.changes_sql import prune_changes
 from domain.journal.declare import Batch, batch
 from domain.journal.model import BatchOutcome, Succeeded
 from domain.journal.sweeps import PruneExpired
+from domain.orders.cart_sql import prune_carts
 
 STEP_ROWS = 2_000
 
@@ -24,6 +25,7 @@ class Expired(Struct, frozen=True):
 async def prune_expired(batch: Batch[PruneExpired]) -> Sequence[BatchOutcome]:
     """Take one step for the whole batch; every command gets the batch's result."""
     rows = await prune_accounts(batch.conn, STEP_ROWS) + await prune_changes(batch.conn, STEP_ROWS)
+    rows += await prune_carts(batch.conn, STEP_ROWS, batch.limits.cart_days)
     more = rows >= STEP_ROWS
     if more:
         batch.follow_up(PruneExpired(), batch.commands[0].correlation)

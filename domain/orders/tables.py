@@ -1,4 +1,4 @@
-"""The tables of orders, as Piccolo knows them."""
+"""The tables of orders and carts, as Piccolo knows them."""
 
 from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
@@ -86,3 +86,32 @@ class CancelledLines(Table):
     line_no = SmallInt(default=None)
     command_id = UUID(default=None)
     at = Timestamptz()
+
+
+class Carts(Table):
+    """What somebody means to order; its status follows from the order of its last checkout."""
+
+    id = UUID(primary_key=True, default=None)
+    owner = UUID(default=None)
+    currency = Text(default=None)
+    codes = Array(base_column=Text(), default=[])
+    promotions = Text(default=None)
+    email = Text(null=True, default=None)
+    shipping_address_id = UUID(null=True, default=None)
+    shipping_address = JSONB(null=True, default=None)
+    shipping_methods = JSONB(default="{}")
+    version = Integer(default=1)
+    order_id = UUID(null=True, default=None, unique=True)
+    created_at = Timestamptz()
+    updated_at = Timestamptz()
+
+
+class CartLines(Table):
+    """Units of offers with the price they were shown with, keyed (cart, line number)."""
+
+    cart_id = UUID(primary_key=True, default=None)
+    line_no = SmallInt(default=None)
+    variant_id = UUID(default=None)
+    seller_id = UUID(default=None)
+    quantity = Integer(default=None)
+    unit_price_minor = BigInt(default=None)

@@ -73,6 +73,11 @@ class Things:
             self._orders[owner.id] = answer.json()["id"]
         return self._orders[owner.id]
 
+    def cart(self, owner: Persona) -> Named:
+        answer = self.shop.http.post("/carts", json=order(self.on_sale), headers=bearer(subject=owner.id))
+        assert answer.status_code == 201, answer.text
+        return {"cart_id": answer.json()["id"]}
+
     def order_of_ones_goods(self, owner: Persona) -> Named:
         answer = self.shop.http.post("/orders", json=order(self._offered(owner)), headers=bearer(Role.BUYER) | wait())
         assert answer.status_code == 200, answer.text
@@ -244,6 +249,12 @@ ENTRIES = {
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),
     "POST /orders/{order_id}/cancel": Entry(Things.order),
+    "GET /carts": Entry(Things.cart),
+    "POST /carts": Entry(body={"currency": "USD"}),
+    "GET /carts/{cart_id}": Entry(Things.cart),
+    "PUT /carts/{cart_id}": Entry(Things.cart, {"currency": "USD"}),
+    "DELETE /carts/{cart_id}": Entry(Things.cart),
+    "POST /carts/{cart_id}/checkout": Entry(Things.cart, {"email": "a@example.com"}),
     "GET /promotions": Entry(Things.promotion),
     "POST /promotions": Entry(body=PROMOTION),
     "GET /promotions/{promotion_id}": Entry(Things.promotion),

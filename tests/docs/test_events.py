@@ -38,6 +38,7 @@ from domain.catalog.variants import Variant
 from domain.inventory.stock_model import StockForced, StockLow, StockSet, ThresholdSet
 from domain.journal.model import SYSTEM
 from domain.money import Money
+from domain.orders.cart_model import CartCheckedOut, CartFacts, CartLineFact, CartMerged, CartRemoved
 from domain.orders.model import (
     CommissionSnapshotted,
     LinesCancelled,
@@ -61,7 +62,7 @@ PAGE = Path("docs/events.md")
 
 NOUNS = (
     "order|account|address|api_key|session|seller|product|variant|offer|category|attribute|rate_card|promotion"
-    "|commission_rule|stock"
+    "|commission_rule|stock|cart"
 )
 
 
@@ -197,6 +198,25 @@ def test_the_fields_of_the_events_of_accounts_are_listed():
         assert page[kind] == set(struct.__struct_fields__), kind
     for kind in ("api_key.revoked",):
         assert page[kind] == set(), kind
+
+
+def test_the_fields_of_the_events_of_carts_are_listed():
+    page = documented()
+    fields = {
+        "cart.created": CartFacts,
+        "cart.changed": CartFacts,
+        "cart.moved": CartFacts,
+        "cart.merged": CartMerged,
+        "cart.removed": CartRemoved,
+        "cart.checked_out": CartCheckedOut,
+    }
+    for kind, struct in fields.items():
+        assert page[kind] == set(struct.__struct_fields__), kind
+    assert {kind for kind in page if kind.startswith("cart.")} == set(fields)
+    of_lines = (
+        (section_of(PAGE, "Event types") or "").partition("- `lines` of a cart is a list of ")[2].partition(". ")[0]
+    )
+    assert re.findall(r"`(\w+)`", of_lines) == list(CartLineFact.__struct_fields__)
 
 
 @pytest.mark.anyio

@@ -102,6 +102,8 @@ class Market:
             placed = self._post("/orders", body, self.headers[who] | wait())
             self._note("order_id", placed["id"])
             self._note("job_id", placed["id"])
+            for _ in range(2):
+                self._note("cart_id", self._post("/carts", body, self.headers[who])["id"])
         for who in ("buyer", "seller"):
             place = {"name": "A", "line1": "B", "city": "C", "country": "DE"}
             self._note("address_id", self._post("/addresses", place, self.headers[who])["id"])

@@ -230,7 +230,7 @@ async def links_to_send(rig: Rig) -> list[Command]:
 
 
 async def what_has_expired(rig: Rig) -> list[Command]:
-    """Sessions, tokens, revocations and changes whose time is over, and some whose isn't."""
+    """Sessions, tokens, revocations, carts and changes whose time is over, and some whose isn't."""
     account, suspended = await write_account(rig.conn), await write_account(rig.conn)
     await rig.conn.execute("UPDATE accounts SET status = 'suspended' WHERE id = $1", suspended)
     for days in (60, 3, 0):
@@ -253,6 +253,11 @@ async def what_has_expired(rig: Rig) -> list[Command]:
         )
         for subject in (new_id(), suspended if days == 60 else new_id()):
             await rig.conn.execute(f"INSERT INTO revocations (subject, epoch, at) VALUES ($1, 2, {past})", subject)
+        await rig.conn.execute(
+            f"INSERT INTO carts (id, owner, currency, promotions, updated_at) VALUES ($1, $2, 'USD', 'strict', {past})",
+            new_id(),
+            account,
+        )
         await rig.conn.execute(f"INSERT INTO catalog_changes (thing, at) VALUES ($1, {past})", new_id())
     return [PruneExpired(), PruneExpired()]
 

@@ -14,7 +14,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import offer_rows, pricing_rows, product_rows, taxonomy_rows
+from tests.sql import cart_rows, offer_rows, pricing_rows, product_rows, taxonomy_rows
 
 ROWS = 12_000
 
@@ -58,6 +58,7 @@ INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, ac
     SELECT id, 'reserved', variant, seller, 1, buyer FROM numbers;
 INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.placed', '{{}}', buyer FROM numbers;
 {taxonomy_rows.FILL}
+{cart_rows.FILL}
 """
 
 
@@ -75,6 +76,7 @@ def statements(sample: Any) -> Arguments:
         **offer_rows.statements(sample),
         **product_rows.statements(sample),
         **pricing_rows.statements(sample),
+        **cart_rows.statements(sample),
     }
 
 

@@ -1,0 +1,18 @@
+"""What an order that may come is decided against, for those who tell about it and write nothing."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from api.context import Edge
+from domain.orders.demand import Market, offers_of
+from domain.orders.model import PlaceOrder
+from domain.orders.pricing_reads import load_offers_and_book, load_pricing
+
+
+async def load_market(conn: Any, edge: Edge, buyer: UUID, order: PlaceOrder) -> Market:
+    """Read the offers an order names, the rules, and what else it is priced by."""
+    offers, book = await load_offers_and_book(conn, offers_of([order]), edge.book)
+    edge.book = book
+    pricing = (await load_pricing(conn, [(buyer, order)], offers, book)).pricing
+    return Market(offers, pricing, datetime.now(UTC), edge.limits.line_quantity_max)

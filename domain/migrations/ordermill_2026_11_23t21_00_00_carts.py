@@ -1,0 +1,15 @@
+"""Carts."""
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from domain.migrations.sql import carts
+from domain.migrations.sql.running import in_sql
+
+ID = "2026-11-23T21:00:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "carts and their lines"
+
+
+async def forwards() -> MigrationManager:
+    """Make the tables."""
+    return in_sql(ID, DESCRIPTION, carts.statements)

@@ -12,6 +12,7 @@ from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
+from domain.payments.sandbox import SendSandboxWebhook
 from domain.pricing.codes import MakeCodes
 from domain.pricing.promotion_sweep import SweepPromotions
 from domain.pricing.snapshot import SnapshotCommissions
@@ -29,6 +30,7 @@ COMMANDS: tuple[type[Command], ...] = (
     ExpireReservations,
     SendLink,
     SendAccountMail,
+    SendSandboxWebhook,
     RelistProducts,
     RescueRuns,
     PruneJournal,

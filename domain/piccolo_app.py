@@ -40,6 +40,7 @@ from domain.journal.tables import (
     Workers,
 )
 from domain.orders.tables import CancelledLines, CartLines, Carts, OrderLines, Orders, PriceVersions, SellerOrders
+from domain.payments.tables import SandboxIntents
 from domain.pricing.tables import (
     CodeBatches,
     CommissionRules,
@@ -102,6 +103,7 @@ TABLES = [
     CancelledLines,
     Carts,
     CartLines,
+    SandboxIntents,
 ]
 
 APP_CONFIG = AppConfig(

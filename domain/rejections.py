@@ -62,6 +62,8 @@ class Code(StrEnum):
     DUPLICATE_SLUG = "duplicate_slug"
     DUPLICATE_CODE = "duplicate_code"
     MAIL_REFUSED = "mail_refused"
+    WEBHOOK_REFUSED = "webhook_refused"
+    BAD_SIGNATURE = "bad_signature"
     TOO_MANY_VARIANTS = "too_many_variants"
     DUPLICATE_SKU = "duplicate_sku"
     SELLER_STATE = "seller_state"
@@ -88,6 +90,7 @@ _TITLES = {
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.CART_STATE: "The cart's state doesn't allow this",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
+    Code.BAD_SIGNATURE: "The webhook's signature doesn't hold",
     Code.SELLER_STATE: "The seller's state doesn't allow this",
     Code.PRODUCT_STATE: "The product's state doesn't allow this",
     Code.PROMOTION_STATE: "The promotion's state doesn't allow this",

@@ -16,6 +16,8 @@ from infra.settings import SettingError, Settings
 
 RESERVED_CONNECTIONS = 5
 """Connections left to operators and migrations when boot checks what PostgreSQL allows."""
+SANDBOX_CONNECTIONS = 4
+"""Connections of a worker to the books of the payment sandbox, where there is one."""
 
 # A generic plan made while a table was small would go on scanning it when it has grown; without sequential scans
 # it can't. Custom plans are made anew for each execution, and for each row of a foreign key check; left to choose,
@@ -131,10 +133,12 @@ async def check_connections(settings: Settings) -> None:
         allowed = int(await connection.fetchval("SHOW max_connections")) - RESERVED_CONNECTIONS
     finally:
         await connection.close()
-    wanted = settings.api_connections_max * settings.http_processes + settings.worker_connections_max * 2 + 3
+    books = SANDBOX_CONNECTIONS * 2 if settings.sandbox_webhook_secret else 0
+    wanted = settings.api_connections_max * settings.http_processes + settings.worker_connections_max * 2 + books + 3
     if wanted > allowed:
+        sandbox = f" + {books} of the sandbox" if books else ""
         raise SettingError(
-            f"API_CONNECTIONS_MAX x HTTP_PROCESSES + WORKER_CONNECTIONS_MAX x 2 + 3 = {wanted} connections,"
+            f"API_CONNECTIONS_MAX x HTTP_PROCESSES + WORKER_CONNECTIONS_MAX x 2{sandbox} + 3 = {wanted} connections,"
             f" but PostgreSQL allows {allowed} (max_connections less {RESERVED_CONNECTIONS})"
         )
 

@@ -16,6 +16,7 @@ from domain.journal.model import Lane
 from domain.limits import Limits
 from infra import relay
 from infra.relay import Mailbox, Relay
+from infra.standard_webhooks import Signer
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400 * 366)]
@@ -48,6 +49,14 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     mail_url: Annotated[str, Meta(pattern="^(console:$|smtps?://)", max_length=2_000)] = relay.CONSOLE
     mail_from: Annotated[str, Meta(max_length=400)] = ""
     public_url: Annotated[str, Meta(pattern="^https?://", max_length=1_000)] = ""
+
+    sandbox_webhook_secret: Annotated[str, Meta(min_length=8, max_length=500)] = ""
+    sandbox_webhook_url: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = ""
+    sandbox_late_seconds: Seconds = 10.0
+    payment_seconds: Seconds = 10.0
+    payment_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 32
+    breaker_failures: Annotated[int, Meta(ge=1, le=1_000)] = 5
+    breaker_seconds: Seconds = 30.0
 
     http_host: Annotated[str, Meta(max_length=253)] = "127.0.0.1"
     http_port: Annotated[int, Meta(ge=1, le=65_535)] = 8000
@@ -127,6 +136,15 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             raise SettingError(f"ENCRYPTION_KEYS: each key has at least {SECRET_BYTES_MIN} characters")
         return (*given, self.secret_key)
 
+    def sandbox_signer(self) -> Signer | None:
+        """Who signs the sandbox's webhooks; None where there is no sandbox. Raises SettingError."""
+        if not self.sandbox_webhook_secret:
+            return None
+        try:
+            return Signer(self.sandbox_webhook_secret)
+        except ValueError as error:
+            raise SettingError(f"SANDBOX_WEBHOOK_SECRET: {error} (see docs/settings.md)") from None
+
     def worker_lanes(self) -> tuple[Lane, ...]:
         """The lanes this worker serves, from ``LANES``; raises SettingError on an unknown or empty list."""
         names = [name.strip() for name in self.lanes.split(",") if name.strip()]
@@ -176,6 +194,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     settings = msgspec.convert(given, Settings, strict=False)
     checks = (
         settings.worker_lanes,
+        settings.sandbox_signer,
         settings.encryption_secrets,
         settings.relay,
         settings.sender,

@@ -33,6 +33,11 @@ def free_port() -> int:
         return port
 
 
+def sandbox_address(port: int) -> str:
+    """Where the sandbox of payments sends its webhooks when the api listens on a port of this machine."""
+    return f"http://127.0.0.1:{port}/webhooks/sandbox"
+
+
 class Fleet:
     """Starts processes under a supervisor, each with its log ``<logs>/<name>.log``.
 

@@ -29,10 +29,12 @@ class Target(Struct, frozen=True):
     database_url: str
     redis_url: str
     secret_key: str
+    sandbox_webhook_secret: str = ""
 
     def environment(self) -> dict[str, str]:
-        """The settings that lead a process there."""
-        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "SECRET_KEY": self.secret_key}
+        """The settings that lead a process there; what isn't known is what the environment says."""
+        known = {"SANDBOX_WEBHOOK_SECRET": self.sandbox_webhook_secret} if self.sandbox_webhook_secret else {}
+        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "SECRET_KEY": self.secret_key, **known}
 
 
 def data_option(command: F) -> F:

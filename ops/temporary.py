@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from infra.migrate import migrate
-from ops.processes import Fleet
+from ops.processes import Fleet, free_port, sandbox_address
 from ops.stack import EmbeddedStack, Supervisor
 from ops.target import Target
 
@@ -36,6 +36,9 @@ DEFAULTS = {
     "TRUSTED_PROXIES": "",
     "RATE_AUTH_PER_MINUTE": "",
     "RATE_REQUESTS_PER_SECOND": "",
+    "STRIPE_SECRET_KEY": "",
+    "STRIPE_WEBHOOK_SECRET": "",
+    "STRIPE_API_BASE": "",
 }
 
 
@@ -57,7 +60,7 @@ def temporary_stack() -> Iterator[Target]:
         # What a first migration reports is no news on a stack that was made for it; a failed one raises.
         with redirect_stderr(io.StringIO()):
             asyncio.run(migrate(stack.urls.database_url))
-        yield Target(stack.urls.database_url, stack.urls.redis_url, stack.secret_key)
+        yield Target(stack.urls.database_url, stack.urls.redis_url, stack.secret_key, stack.sandbox_webhook_secret)
 
 
 @contextmanager
@@ -69,10 +72,12 @@ def serving(target: Target, env: Mapping[str, str], *, workers: int = 1) -> Iter
     with temporary_folder() as folder:
         supervisor = Supervisor()
         try:
-            fleet = Fleet(supervisor, logs=folder / "logs", env={**target.environment(), **env})
+            port = free_port()
+            settings = {**target.environment(), "SANDBOX_WEBHOOK_URL": sandbox_address(port), **env}
+            fleet = Fleet(supervisor, logs=folder / "logs", env=settings)
             # Together: starting is mostly importing, which one core does no faster for being left alone with it.
             with ThreadPoolExecutor() as starters:
-                web = starters.submit(fleet.web)
+                web = starters.submit(fleet.web, port=port)
                 others = [starters.submit(fleet.scheduler)]
                 others += [starters.submit(fleet.worker, f"worker-{number}") for number in range(1, workers + 1)]
             for other in others:

@@ -16,6 +16,7 @@ from ops.goods import NewOffer, NewSeller, products_of, shelves_of
 from ops.shelves import put_up
 
 SECRET_KEY = "a-secret-key-of-the-tests-0123456789"
+SANDBOX_SECRET = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 
 
 def token(subject: UUID | None = None, *roles: Role, seconds: int = 3600) -> str:

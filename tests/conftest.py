@@ -17,7 +17,7 @@ from infra.migrate import migrate
 from infra.settings import Settings, read
 from ops.stack import EmbeddedStack
 from tests import databases
-from tests.builders import SECRET_KEY
+from tests.builders import SANDBOX_SECRET, SECRET_KEY
 from tests.system import System
 
 _numbers = itertools.count(1)
@@ -76,7 +76,14 @@ def redis_url(stack: EmbeddedStack) -> str:
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Settings:
-    return read({"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET_KEY})
+    return read(
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "SECRET_KEY": SECRET_KEY,
+            "SANDBOX_WEBHOOK_SECRET": SANDBOX_SECRET,
+        }
+    )
 
 
 @pytest.fixture

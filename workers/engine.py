@@ -17,6 +17,7 @@ from domain.journal.rescue import mark_dead_runs
 from infra import postgres, telemetry
 from infra.broker import Doorbell
 from infra.clock import new_id
+from infra.gateways import registry
 from infra.settings import Settings
 from infra.tasks import end
 from workers import effects
@@ -85,6 +86,7 @@ class Engine:
             await asyncio.wait(drains)
         await end(*self._tasks)
         self.doorbell.close()
+        await registry.close()
         for pool in (self._pool, self._control):
             if pool is not None:
                 await asyncio.wait_for(pool.close(), timeout=5)

@@ -78,14 +78,17 @@ class DisputeState(StrEnum):
     LOST = "lost"
 
 
-class DisputeNews(Struct, frozen=True):
-    """A buyer's bank takes money back: how much, what the gateway charges for it, and how it ended, if it did."""
+class DisputeNews(Struct, frozen=True, omit_defaults=True):
+    """A buyer's bank takes money back: how much, what the gateway charges for it, and how it ended, if it did.
+
+    Without an amount it is all that was captured and not refunded.
+    """
 
     reference: Reference
     state: DisputeState
-    amount_minor: Minor
-    fee_minor: Minor
-    currency: str
+    amount_minor: Minor | None = None
+    fee_minor: Minor = 0
+    currency: str | None = None
     reason: Annotated[str, Meta(max_length=200)] = ""
 
 

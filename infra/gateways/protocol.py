@@ -34,6 +34,10 @@ class BadSignatureError(Exception):
     """A webhook isn't the gateway's, or it is too old; the message says which, and quotes nothing of it."""
 
 
+class BadNoticeError(Exception):
+    """A webhook is the gateway's, but it can't be read; the message says where."""
+
+
 class ChargePage(Struct, frozen=True):
     """A page of a gateway's books; ``after`` asks for the next one, None on the last."""
 
@@ -42,7 +46,11 @@ class ChargePage(Struct, frozen=True):
 
 
 class Gateway(Protocol):
-    """A payment gateway. A call raises GatewayError or GatewayRefusedError; a declined payment is news, no error."""
+    """A payment gateway. A call raises GatewayError or GatewayRefusedError; a declined payment is news, no error.
+
+    One of the registry's also raises ``infra.parties.OutOfReachError``: it wasn't asked, and its breaker is open or all
+    its slots are taken.
+    """
 
     name: str
     key_window_seconds: float
@@ -71,5 +79,8 @@ class Gateway(Protocol):
     async def charges(self, since: datetime, until: datetime, after: str | None, *, seconds: float) -> ChargePage:
         """The payments made at the gateway between two times, oldest or newest first, a page at a time."""
 
-    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime) -> Notice:
-        """Read a webhook whose signature holds (header names in lower case); raises BadSignatureError."""
+    def verify(self, body: bytes, headers: Mapping[str, str]) -> Notice:
+        """Read a webhook (header names in lower case); raises BadSignatureError or BadNoticeError."""
+
+    async def close(self) -> None:
+        """Close what it holds open."""

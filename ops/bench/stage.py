@@ -109,6 +109,7 @@ class Stage:
             "DATABASE_URL": self.url_of(database),
             "REDIS_URL": self.stack.urls.redis_url,
             "SECRET_KEY": self.stack.secret_key,
+            "SANDBOX_WEBHOOK_SECRET": self.stack.sandbox_webhook_secret,
         }
         try:
             fleet = Fleet(supervisor, logs=self.stack.data / "logs" / database, env=env)

@@ -96,15 +96,22 @@ def _run(*, sample: bool, port: int | None, data: Path | None, output: Output) -
         raise CommandError("REDIS_URL is set without DATABASE_URL: set both, or neither for the embedded stack")
     output.say(f"data    {folder}")
     with EmbeddedStack(folder) as stack:
-        here = target.Target(stack.urls.database_url, stack.urls.redis_url, stack.secret_key)
-        _serve(
-            here, stack.supervisor, stack.data / "logs", port=port, sample=sample, output=output, tried_out=_tried_out()
-        )
+        sandbox = os.environ.get("SANDBOX_WEBHOOK_SECRET", "") or stack.sandbox_webhook_secret
+        here = target.Target(stack.urls.database_url, stack.urls.redis_url, stack.secret_key, sandbox)
+        logs, tried_out = stack.data / "logs", _tried_out(port)
+        _serve(here, stack.supervisor, logs, port=port, sample=sample, output=output, tried_out=tried_out)
 
 
-def _tried_out() -> dict[str, str]:
-    """What differs on a stack of our own: nobody's mailbox is behind it, so who registers may log in at once."""
-    return {"EMAIL_VERIFICATION": os.environ.get("EMAIL_VERIFICATION", "") or "optional"}
+def _tried_out(port: int) -> dict[str, str]:
+    """What differs on a stack of our own, unless the environment says otherwise.
+
+    Nobody's mailbox is behind it, so who registers may log in at once; the sandbox tells this api what became of
+    payments.
+    """
+    from ops.processes import sandbox_address  # noqa: PLC0415 - see _run
+
+    ours = {"EMAIL_VERIFICATION": "optional", "SANDBOX_WEBHOOK_URL": sandbox_address(port)}
+    return {name: os.environ.get(name, "") or value for name, value in ours.items()}
 
 
 def _require_free(port: int) -> None:

@@ -2,7 +2,7 @@
 
 From `start` to `stop` this process holds the data folder's lock, and servers run on the folder only while
 it does. Layout of the data folder: `postgres/`, `valkey/`, `run/` (sockets; elsewhere when its path is too
-long for one), `lock`, `secret_key`, `postgres.log`, `valkey.log`.
+long for one), `lock`, `secret_key`, `sandbox_webhook_secret`, `postgres.log`, `valkey.log`.
 """
 
 import threading
@@ -20,6 +20,7 @@ from ops.stack.folders import (
     make_data_folder,
     make_private_folder,
     require_reachable,
+    sandbox_webhook_secret,
     secret_key,
     server_user,
     socket_folder,
@@ -71,6 +72,13 @@ class EmbeddedStack:
             raise RuntimeError("the stack is not running")
         return secret_key(self.data)
 
+    @property
+    def sandbox_webhook_secret(self) -> str:
+        """What the sandbox of payments signs with here, from the data folder. RuntimeError unless started."""
+        if self._servers is None:
+            raise RuntimeError("the stack is not running")
+        return sandbox_webhook_secret(self.data)
+
     def start(self) -> Urls:
         """Start both servers and wait until they answer. On failure everything is stopped again.
 
@@ -85,6 +93,7 @@ class EmbeddedStack:
             postgres, valkey = self._servers = self._lay_out()
             self.supervisor = Supervisor()
             secret_key(self.data)
+            sandbox_webhook_secret(self.data)
             log_starts = log_size(postgres.log), log_size(valkey.log)
             postgres.make()
             self.supervisor.add(postgres.child())

@@ -12,6 +12,7 @@ import pwd
 import secrets
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -116,15 +117,25 @@ def _holds_sockets(run: Path) -> bool:
 
 
 def secret_key(data: Path) -> str:
-    """The key this installation signs with: made once, kept in `<data>/secret_key`, mode 0600.
+    """The key this installation signs with, kept in `<data>/secret_key`."""
+    return _kept(data, "secret_key", lambda random: base64.urlsafe_b64encode(random).decode("ascii"))
 
-    The caller holds the data folder's lock, so two first starts cannot make two keys.
+
+def sandbox_webhook_secret(data: Path) -> str:
+    """What the sandbox of payments signs its webhooks with, kept in `<data>/sandbox_webhook_secret`."""
+    return _kept(data, "sandbox_webhook_secret", lambda random: f"whsec_{base64.b64encode(random).decode('ascii')}")
+
+
+def _kept(data: Path, name: str, write: Callable[[bytes], str]) -> str:
+    """A secret of this installation: made once, kept in a file of mode 0600.
+
+    The caller holds the data folder's lock, so two first starts cannot make two.
     """
-    path = data / "secret_key"
+    path = data / name
     if path.exists():
         return path.read_text("ascii")
-    key = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_KEY_BYTES)).decode("ascii")
-    unfinished = data / "secret_key.new"
+    key = write(secrets.token_bytes(SECRET_KEY_BYTES))
+    unfinished = data / f"{name}.new"
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(key)
         file.flush()

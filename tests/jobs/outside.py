@@ -13,10 +13,13 @@ import pytest
 from infra import mail
 from infra.settings import Settings
 from ops.processes import free_port
+from tests.gateways import Receiver, gateways_here
 from tests.smtp import SENDER, MailServer, mail_server
 
 UNKNOWN = "unknown@example.com"
 """Somebody the mail server doesn't know."""
+REFUSED_WEBHOOK = "msg_refused"
+"""A webhook that its receiver won't have."""
 
 
 class Outside(Protocol):
@@ -80,4 +83,35 @@ async def mail_outside(settings: Settings) -> AsyncIterator[MailOutside]:
             await outside.leave()
 
 
-OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {"send_account_mail": mail_outside}
+class WebhookOutside:
+    """Who receives the sandbox's webhooks: a server that comes and goes on one port."""
+
+    def __init__(self) -> None:
+        self.receiver = Receiver(free_port())
+        self.receiver.refuse[REFUSED_WEBHOOK] = 400
+
+    def acts(self) -> list[str]:
+        return [fields["x-request-id"] for fields, _ in self.receiver.taken]
+
+    async def come_back(self) -> None:
+        await self.receiver.start()
+
+    async def leave(self) -> None:
+        await self.receiver.stop()
+
+
+@asynccontextmanager
+async def webhook_outside(settings: Settings) -> AsyncIterator[WebhookOutside]:
+    outside = WebhookOutside()
+    async with gateways_here(settings, SANDBOX_WEBHOOK_URL=outside.receiver.url):
+        await outside.come_back()
+        try:
+            yield outside
+        finally:
+            await outside.leave()
+
+
+OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {
+    "send_account_mail": mail_outside,
+    "send_sandbox_webhooks": webhook_outside,
+}

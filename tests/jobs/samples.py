@@ -22,6 +22,7 @@ from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM, Command
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import ApplyPromotions, CancelOrder, CodesMode, ConfirmOrder, PlaceOrder
+from domain.payments.sandbox import SandboxData, SandboxWebhook, SendSandboxWebhook
 from domain.pricing.codes import MakeCodes, NewCodes
 from domain.pricing.promotion_model import Level, PercentOff, PromotionState
 from domain.pricing.promotion_sweep import SweepPromotions
@@ -34,7 +35,7 @@ from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
 from tests.jobs import stock_samples as stock
-from tests.jobs.outside import UNKNOWN
+from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
 
 Builder = Callable[[Rig], Awaitable[list[Command]]]
@@ -216,6 +217,13 @@ async def mails_to_send(_rig: Rig) -> list[Command]:
     ]
 
 
+async def webhooks_to_send(_rig: Rig) -> list[Command]:
+    """Webhooks of the sandbox: two with the same id, and one that its receiver won't have."""
+    said = SandboxWebhook("payment.succeeded", SandboxData(new_id()))
+    names = ("msg_once", "msg_twice", "msg_twice", REFUSED_WEBHOOK)
+    return [SendSandboxWebhook(name, said) for name in names]
+
+
 async def links_to_send(rig: Rig) -> list[Command]:
     """Links for an account, for one that isn't verified, for an address nobody has."""
     verified, unverified = f"{new_id().hex}@example.com", f"{new_id().hex}@example.com"
@@ -286,6 +294,7 @@ SAMPLES: dict[str, Builder] = {
     "import_stock": stock.stock_to_import,
     "expire_reservations": reservations_to_expire,
     "send_account_mail": mails_to_send,
+    "send_sandbox_webhooks": webhooks_to_send,
     "relist_products": products_to_relist,
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,

@@ -22,6 +22,7 @@ from domain.catalog import audit_sql as catalog
 from domain.catalog import product_audit_sql as products
 from domain.connection import Connection
 from domain.inventory import audit_sql as inventory
+from domain.orders import cart_audit_sql as carts
 from domain.orders import commission_audit_sql as commission
 from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
@@ -324,6 +325,7 @@ INVARIANTS: Mapping[str, str] = {
     "order_version_is_last_event": _ORDER_VERSION_IS_LAST_EVENT,
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
+    **carts.CARTS,
     **redemptions.REDEMPTIONS,
     **pricing.PROMOTIONS,
     **commission.COMMISSION,

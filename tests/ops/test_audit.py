@@ -10,6 +10,7 @@ import pytest
 from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
 from tests.ops import (
+    broken_carts,
     broken_offers,
     broken_prices,
     broken_products,
@@ -280,6 +281,7 @@ async def _audit(url: str) -> Audit:
 
 _CASES = [
     *_WAYS.cases,
+    *broken_carts.WAYS.cases,
     *broken_stock.WAYS.cases,
     *broken_taxonomy.WAYS.cases,
     *broken_offers.WAYS.cases,

@@ -30,6 +30,7 @@ from infra.clock import new_id
 from ops.catalog import write_catalog
 from ops.goods import NewOffer, NewSeller
 from tests.builders import new, offer, place, submit
+from tests.carts import write_cart
 from tests.pricing import change_rule, end_promotion, write_discount, write_rule
 from tests.promotions import write_promotion
 from workers.batches import BatchRunner, Cursor
@@ -60,6 +61,8 @@ class Trade(Struct, frozen=True):
     """A line of it was cancelled; half of the other one is off."""
     rule: UUID
     """The commission rule that both pay by, as it was changed to."""
+    cart: UUID
+    ordered_cart: UUID
 
 
 async def run_all(conn: Any, database_url: str, *names: str, limits: Limits | None = None) -> None:
@@ -188,6 +191,8 @@ async def trade(conn: Any, database_url: str) -> Trade:
     promotion, promoted, unpromoted = await _promote(conn, database_url, b)
     confirmed, discounted, rule = await _sell_cheaply(conn, database_url, b, c, buyer=buyer)
     await _keep_stock(conn, database_url, c)
+    cart = await write_cart(conn, buyer, a, b)
+    ordered_cart = await write_cart(conn, buyer, b, c, order_id=partly)
     (queued,) = await submit(conn, place(c), principal=buyer)
     return Trade(
         offers=offers,
@@ -206,4 +211,6 @@ async def trade(conn: Any, database_url: str) -> Trade:
         confirmed=confirmed,
         discounted=discounted,
         rule=rule,
+        cart=cart.id,
+        ordered_cart=ordered_cart.id,
     )

@@ -21,12 +21,14 @@ import msgspec
 from msgspec import Struct
 
 from infra import settings
+from infra.parties import Bounds, Party
 from infra.relay import Mailbox, Relay
 from infra.settings import Settings
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 """For each answer of the server. Some look at a mail for long before they take it."""
+SENDING_SECONDS_MAX = 120.0
 QUIT_SECONDS = 2.0
 SENDING_SHARE = 0.9
 """Of a try's time: the rest is for parting, so that a mail that was taken is never given up as late."""
@@ -148,6 +150,26 @@ def _status(error: aiosmtplib.SMTPResponseException) -> str:
     return f"{error.code} {enhanced[0]}" if enhanced else str(error.code)
 
 
+class GuardedMailer:
+    """Hands mails on to the mail server as the outside party it is; raises OutOfReachError besides."""
+
+    def __init__(self, mailer: Mailer, party: Party) -> None:
+        self._mailer = mailer
+        self._party = party
+
+    async def send(self, message: EmailMessage, recipient: Mailbox, *, seconds: float) -> None:
+        """See Mailer."""
+        try:
+            await self._party.run(lambda left: self._mailer.send(message, recipient, seconds=left), seconds)
+        except TimeoutError:
+            raise MailDelayedError("the mail server gave no answer in time", definite=False) from None
+
+
+def is_technical(error: BaseException) -> bool:
+    """Whether it tells that the mail server is away: it gave no answer."""
+    return isinstance(error, TimeoutError) or (isinstance(error, MailDelayedError) and not error.definite)
+
+
 class Post(Struct, frozen=True):
     """What writing and sending mail takes: the way out, who sends, where links lead and what makes their tokens."""
 
@@ -164,7 +186,11 @@ class Post(Struct, frozen=True):
 def post_of(config: Settings) -> Post:
     """Make what the settings say."""
     relay, sender = config.relay(), config.sender()
-    mailer = ConsoleMailer() if relay is None else SmtpMailer(relay, sender)
+    mailer: Mailer = ConsoleMailer()
+    if relay is not None:
+        bounds = Bounds(SENDING_SECONDS_MAX, config.mail_concurrency, config.breaker_failures, config.breaker_seconds)
+        party = Party("mail", bounds, is_technical)
+        mailer = GuardedMailer(SmtpMailer(relay, sender), party)
     return Post(mailer, sender, config.link_base(), config.secret_key)
 
 

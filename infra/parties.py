@@ -101,7 +101,7 @@ class Party:
                 await self._slots.acquire()
         except TimeoutError:
             raise PartyBusyError(
-                f"all {self._bounds.concurrency} calls to {self.name} are taken", AGAIN_SECONDS
+                f"{self._bounds.concurrency} calls to {self.name} are under way", AGAIN_SECONDS
             ) from None
         try:
             # It may have opened while we waited.

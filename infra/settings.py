@@ -22,6 +22,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400 * 366)]
 SECRET_BYTES_MIN = 32
 PAGE_SIZE_CEILING = 1_000
+MAIL_CONCURRENCY_MAX = 32
 # For mails that only their developer sees, on the console.
 LOCAL_SENDER = Mailbox("ordermill@localhost", "localhost", "Ordermill")
 LOCAL_FRONT_END = "http://localhost:3000"
@@ -54,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     sandbox_webhook_url: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = ""
     sandbox_late_seconds: Seconds = 10.0
     payment_seconds: Seconds = 10.0
+    mail_concurrency: Annotated[int, Meta(ge=1, le=MAIL_CONCURRENCY_MAX)] = 8
     payment_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 32
     breaker_failures: Annotated[int, Meta(ge=1, le=1_000)] = 5
     breaker_seconds: Seconds = 30.0

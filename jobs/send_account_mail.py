@@ -7,10 +7,12 @@ from msgspec import Struct
 
 from domain.accounts.mail import SendAccountMail
 from domain.journal.declare import Attempt, effect
-from domain.journal.model import EffectOutcome, Rejected, Succeeded, TryAgain
+from domain.journal.model import EffectOutcome, PutOff, Rejected, Succeeded, TryAgain
 from domain.rejections import Code, Rejection
 from infra import letters, mail
 from infra.mail import MailDelayedError, MailRefusedError
+from infra.parties import OutOfReachError
+from infra.settings import MAIL_CONCURRENCY_MAX
 
 ATTEMPTS_MAX = 30
 """About half a day, with the engine's back-off: longer than most mail servers are away, and than a link is of use."""
@@ -22,8 +24,7 @@ class MailSent(Struct, frozen=True):
     message_id: str
 
 
-# Few at a time: mail servers limit the connections of a client.
-@effect(SendAccountMail, lease_seconds=120.0, attempts_max=ATTEMPTS_MAX, concurrency=8)
+@effect(SendAccountMail, lease_seconds=120.0, attempts_max=ATTEMPTS_MAX, concurrency=MAIL_CONCURRENCY_MAX)
 async def send_account_mail(attempt: Attempt[SendAccountMail]) -> EffectOutcome:
     """Send one mail. Only what the server says of this recipient or this mail ends it refused."""
     post, claimed = mail.post(), attempt.claimed
@@ -36,4 +37,6 @@ async def send_account_mail(attempt: Attempt[SendAccountMail]) -> EffectOutcome:
         return Rejected(Rejection(422, Code.MAIL_REFUSED, str(refused)))
     except MailDelayedError as delayed:
         return TryAgain(str(delayed), definite=delayed.definite)
+    except OutOfReachError as away:
+        return PutOff(str(away), away.after_seconds)
     return Succeeded(MailSent(message_id))

@@ -23,7 +23,8 @@ SELECT c.id, c.job, c.principal, c.created_at,
                   AND pg_xact_status(r.xid) = 'in progress') THEN 'running'
             ELSE 'queued' END AS status,
        coalesce(o.attempts, k.attempts, q.attempts, 0) AS attempts,
-       coalesce(o.finished_at, k.parked_at) AS finished_at, o.result, o.problem, k.error
+       coalesce(o.finished_at, k.parked_at) AS finished_at, o.result, o.problem,
+       coalesce(k.error, q.error) AS error
 FROM unnest($1::uuid[]) AS t (id)
 JOIN commands c ON c.id = t.id AND c.id BETWEEN $2 AND $3
 LEFT JOIN outcomes o ON o.id = t.id AND o.id BETWEEN $2 AND $3
@@ -81,7 +82,7 @@ WHERE heartbeat_at > now() - interval '5 seconds' ORDER BY started_at
 
 
 class JobState(Struct, frozen=True):
-    """A command and what became of it. ``result`` is raw JSON; ``error`` tells why it is parked."""
+    """A command and what became of it. ``result`` is raw JSON; ``error`` tells why it is parked, or why it waits."""
 
     id: UUID
     job: str

@@ -23,7 +23,7 @@ RETRY_STEP = 500
 
 
 class JobRow(Struct, frozen=True):
-    """A job as an operator sees it; ``error`` tells why a failed one is parked."""
+    """A job as an operator sees it; ``error`` tells why a failed one is parked, or why one waits."""
 
     id: UUID
     kind: str

@@ -36,7 +36,7 @@ class Outside(Protocol):
 
 
 @contextmanager
-def mail_settings(settings: Settings, url: str) -> Iterator[None]:
+def mail_settings(settings: Settings, url: str, **environment: str) -> Iterator[None]:
     """Have this process send its mail to a server, as a worker's environment does."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
@@ -44,6 +44,8 @@ def mail_settings(settings: Settings, url: str) -> Iterator[None]:
         patch.setenv("MAIL_URL", url)
         patch.setenv("MAIL_FROM", f"The Shop <{SENDER}>")
         patch.setenv("PUBLIC_URL", "https://shop.example")
+        for name, value in environment.items():
+            patch.setenv(name, value)
         assert not {"LANES", "PAGE_SIZE"} & os.environ.keys(), "a test that sets these clears up after itself"
         mail.post.cache_clear()
         try:
@@ -75,7 +77,8 @@ class MailOutside:
 @asynccontextmanager
 async def mail_outside(settings: Settings) -> AsyncIterator[MailOutside]:
     outside = MailOutside(free_port())
-    with mail_settings(settings, f"smtp://127.0.0.1:{outside.port}?starttls=off"):
+    # What a breaker does is shown elsewhere: here each command meets the outside itself.
+    with mail_settings(settings, f"smtp://127.0.0.1:{outside.port}?starttls=off", BREAKER_FAILURES="1000"):
         await outside.come_back()
         try:
             yield outside

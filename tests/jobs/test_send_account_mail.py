@@ -10,12 +10,14 @@ import pytest
 
 from domain.accounts.mail import MailKind, SendAccountMail
 from domain.accounts.model import Purpose
+from infra import mail
 from infra.clock import new_id
 from infra.onetime import read
 from infra.settings import Settings
 from jobs.send_account_mail import send_account_mail
+from ops.processes import free_port
 from tests.builders import SECRET_KEY, submit
-from tests.engine.parts import Rig, due_now, run_due
+from tests.engine.parts import Rig, due_now, run_due, until
 from tests.jobs.outside import mail_settings
 from tests.smtp import MailServer, mail_server
 from workers.effects import EffectRunner
@@ -152,5 +154,81 @@ async def test_no_more_connections_at_a_time_than_mail_servers_like(rig: Rig, se
     server.after_taking = pause
     ids = await run(rig, *(reset(f"user{n}@example.com") for n in range(30)))
     assert set(await rig.statuses(ids)) == {"succeeded"}
-    assert 1 < server.open_max <= send_account_mail.concurrency == 8
+    assert 1 < server.open_max <= rig.settings.mail_concurrency == 8
     assert server.connections == 30, "one each"
+
+
+async def held_back(rig: Rig, ids: list[UUID]) -> list[Any]:
+    """The rows of mails that wait because the breaker is open."""
+    rows = [await rig.pending(command_id) for command_id in ids]
+    return [row for row in rows if row is not None and row["error"].startswith("the breaker of mail is open: ")]
+
+
+async def sent_in_the_end(rig: Rig, ids: list[UUID]) -> None:
+    async def sent() -> bool:
+        await due_now(rig)
+        await run_due(rig, EffectRunner(send_account_mail))
+        return set(await rig.statuses(ids)) == {"succeeded"}
+
+    await until(sent)
+
+
+async def test_while_the_server_is_away_mails_wait_untried_and_nobody_knocks(rig: Rig):
+    port = free_port()
+    with mail_settings(
+        rig.settings,
+        f"smtp://127.0.0.1:{port}?starttls=off",
+        BREAKER_FAILURES="3",
+        BREAKER_SECONDS="60",
+        MAIL_CONCURRENCY="2",
+    ):
+        ids = await run(rig, *(reset(f"user{n}@example.com") for n in range(20)))
+        waiting = await held_back(rig, ids)
+        assert 16 <= len(waiting) <= 17, "one more may be under way when the third fails"
+        assert {(row["attempts"], row["generation"], row["lease"]) for row in waiting} == {(0, 0, None)}
+        assert await rig.conn.fetchval("SELECT min(run_at) FILTER (WHERE attempts = 0) > now() + '50 s' FROM pending")
+        async with mail_server(port=port) as server:
+            for _ in range(3):
+                await due_now(rig)
+                await run_due(rig, EffectRunner(send_account_mail))
+            assert server.connections == 0, "the network isn't touched while it is open"
+        assert {row["attempts"] for row in await held_back(rig, ids)} == {0, 1}, "no try was counted"
+
+
+async def test_when_the_server_is_back_every_mail_that_waited_is_sent_once(rig: Rig):
+    port = free_port()
+    with mail_settings(
+        rig.settings, f"smtp://127.0.0.1:{port}?starttls=off", BREAKER_FAILURES="3", BREAKER_SECONDS="0.2"
+    ):
+        ids = await run(rig, *(reset(f"user{n}@example.com") for n in range(20)))
+        assert await held_back(rig, ids)
+        async with mail_server(port=port) as server:
+            await sent_in_the_end(rig, ids)
+            assert len(server.taken) == len({taken.message_id for taken in server.taken}) == 20
+
+
+async def test_a_server_that_hangs_is_found_to_be_away_as_well(rig: Rig, server: MailServer):
+    async def hang(*_: Any) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    server.handle_RCPT = hang  # type: ignore[method-assign]
+    mail.post.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BREAKER_FAILURES", "3")
+        ids = await run(rig, *(reset(f"user{n}@example.com") for n in range(20)), lease_seconds=2.0)
+        tried = rig.settings.mail_concurrency
+        assert server.connections == tried, "the others found no free connection in time"
+        await due_now(rig)
+        await run_due(rig, EffectRunner(send_account_mail))
+        waiting = await held_back(rig, ids)
+        assert sorted(row["attempts"] for row in waiting) == [0] * (20 - tried) + [1] * tried
+        assert server.connections == tried
+
+
+async def test_what_the_server_says_of_a_mail_opens_no_breaker(rig: Rig, server: MailServer):
+    for n in range(10):
+        server.to[f"user{n}@example.com", "RCPT"] = "450 4.2.1 mailbox busy"
+    ids = await run(rig, *(reset(f"user{n}@example.com") for n in range(10)))
+    assert await held_back(rig, ids) == []
+    assert server.connections == 10

@@ -7,6 +7,7 @@ jobs that are declared.
 from domain.accounts.links import SendLink
 from domain.accounts.mail import SendAccountMail
 from domain.catalog.listing import RelistProducts
+from domain.inventory.hold_model import EndHold, ExtendHold, ReserveStock
 from domain.inventory.model import ExpireReservations
 from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
@@ -27,6 +28,9 @@ COMMANDS: tuple[type[Command], ...] = (
     SweepPromotions,
     SetStock,
     ImportStock,
+    ReserveStock,
+    ExtendHold,
+    EndHold,
     ExpireReservations,
     SendLink,
     SendAccountMail,

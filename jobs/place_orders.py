@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from domain.catalog.model import Offer, OfferKey
 from domain.inventory import sql as inventory
-from domain.inventory.model import ExpireReservations, StockKey
+from domain.inventory.model import StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
 from domain.orders import placement
@@ -97,9 +97,8 @@ async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counter
     ended = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM)
     await lock_uses(batch.conn, counters)
     await inventory.restock(batch.conn, ended, lock_too=[StockKey(*key) for key in offers])
-    orders = sorted({row["order_id"] for row in ended.rows if row["order_id"] is not None})
-    for start in range(0, len(orders), 100):
-        batch.follow_up(ExpireReservations(orders=tuple(orders[start : start + 100])), batch.commands[0].correlation)
+    for command in ended.follow_ups():
+        batch.follow_up(command, batch.commands[0].correlation)
 
 
 def _confirm_free(batch: Batch[PlaceOrder], plan: PlacementPlan) -> None:

@@ -26,4 +26,20 @@ WHERE (k.events, k.events, k.version - 1, k.threshold, k.backorder_limit)
    OR (k.on_hand + k.backorder_limit - k.reserved <= k.threshold AND NOT e.told)
 """
 
-INVENTORY: Mapping[str, str] = {"stock_matches_events": _STOCK_MATCHES_EVENTS}
+# A hold of an order has no events; any other has one for each step, the last one for how it ended.
+_HOLDS_MATCH_EVENTS = """
+SELECT coalesce(r.id, e.stream)::text AS key
+FROM (SELECT * FROM reservations WHERE order_id IS NULL AND id >= $1 AND id < $2) r
+FULL JOIN (
+    SELECT stream, count(*) AS events, max(version) AS last, (array_agg(type ORDER BY version DESC))[1] AS type
+    FROM events WHERE type LIKE 'reservation.%' AND stream >= $1 AND stream < $2 GROUP BY stream
+) e ON e.stream = r.id
+WHERE (r.version, r.version) IS DISTINCT FROM (e.events, e.last)
+   OR (r.status = 'active') <> (e.type IN ('reservation.made', 'reservation.extended'))
+   OR (r.status <> 'active' AND e.type <> 'reservation.' || r.status)
+"""
+
+INVENTORY: Mapping[str, str] = {
+    "stock_matches_events": _STOCK_MATCHES_EVENTS,
+    "holds_match_events": _HOLDS_MATCH_EVENTS,
+}

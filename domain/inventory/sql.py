@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from domain.catalog.model import OfferKey
 from domain.connection import Connection
-from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
+from domain.inventory.hold_model import ReservationEnded
+from domain.inventory.holding import reservation_event
+from domain.inventory.model import ExpireReservations, Movement, MovementKind, Reservation, ReservationStatus, StockKey
 from domain.inventory.stock_events import low, stock_event
 from domain.journal.model import SYSTEM, Event
-from domain.journal.sql import insert_events
+from domain.journal.sql import event_rows, insert_events
 from domain.writing import Rows, write
 
 DUE_PER_OFFER_MAX = 500
@@ -125,9 +127,9 @@ SELECT count(*) FROM (
 LOAD_ACTIVE = "SELECT id FROM reservations WHERE id = ANY ($1::uuid[]) AND status = 'active'"
 
 END_RESERVATIONS = """
-UPDATE reservations SET status = $2
+UPDATE reservations SET status = $2, version = version + 1
 WHERE id = ANY ($1::uuid[]) AND status = 'active'
-RETURNING id, variant_id, seller_id, location, quantity, order_id
+RETURNING id, variant_id, seller_id, location, quantity, order_id, owner, version
 """
 
 
@@ -135,6 +137,12 @@ _MOVEMENTS = {
     ReservationStatus.CONFIRMED: MovementKind.SOLD,
     ReservationStatus.RELEASED: MovementKind.RELEASED,
     ReservationStatus.EXPIRED: MovementKind.EXPIRED,
+}
+
+_TOLD = {
+    ReservationStatus.CONFIRMED: "reservation.confirmed",
+    ReservationStatus.RELEASED: "reservation.released",
+    ReservationStatus.EXPIRED: "reservation.expired",
 }
 
 
@@ -234,18 +242,36 @@ async def has_due(conn: Connection, offers: Sequence[OfferKey], now: object) -> 
 class Ended(Struct, frozen=True):
     """Reservations that have been ended and locked, and the stock that is still to be given back.
 
-    ``rows`` have id, variant_id, seller_id, location, quantity and order_id.
+    ``rows`` have id, variant_id, seller_id, location, quantity, order_id and owner.
     """
 
     rows: Sequence[Any]
     deltas: dict[StockKey, tuple[int, int]]
+
+    def with_others(self, others: "Ended") -> "Ended":
+        """These and others, to be given back together."""
+        deltas = dict(self.deltas)
+        for key, (on_hand, reserved) in others.deltas.items():
+            before = deltas.get(key, (0, 0))
+            deltas[key] = (before[0] + on_hand, before[1] + reserved)
+        return Ended([*self.rows, *others.rows], deltas)
+
+    def follow_ups(self) -> list[ExpireReservations]:
+        """What expires the orders that reservations belonged to which were taken back as due."""
+        orders = sorted({row["order_id"] for row in self.rows if row["order_id"] is not None})
+        return [ExpireReservations(orders=tuple(orders[n : n + 100])) for n in range(0, len(orders), 100)]
+
+
+async def lock_reservations(conn: Connection, ids: Iterable[UUID]) -> None:
+    """Lock reservations in id order."""
+    await conn.execute(LOCK_RESERVATIONS, list(ids))
 
 
 async def lock_active(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
     """Lock reservations in id order; return those that are active."""
     if not ids:
         return set()
-    await conn.execute(LOCK_RESERVATIONS, ids)
+    await lock_reservations(conn, ids)
     return {row["id"] for row in await conn.fetch(LOAD_ACTIVE, ids)}
 
 
@@ -255,29 +281,37 @@ async def end_reservations(
     status: ReservationStatus,
     *,
     actor: UUID | Mapping[UUID, UUID],
-    reason: str,
+    reason: str | Mapping[UUID, str],
+    correlations: Mapping[UUID, str] | None = None,
 ) -> Ended:
     """End active reservations among ``ids``, locked in id order, and write their movements.
 
     Confirmed units leave the shelf; others are free again. Hand what is returned to :func:`restock`, after whatever is
     locked between reservations and stock. A reservation that had ended already is left alone. ``actor`` is who ends
-    them all, or each by its id.
+    them all, or each by its id, and so is ``reason``. Those that belong to no order tell that they have ended; of the
+    others their order's events do.
     """
     ended: Sequence[Any] = []
     if ids:
-        await conn.execute(LOCK_RESERVATIONS, ids)
+        await lock_reservations(conn, ids)
         ended = await conn.fetch(END_RESERVATIONS, ids, status.value)
     kind = _MOVEMENTS[status]
     deltas: dict[StockKey, tuple[int, int]] = {}
     movements: list[Movement] = []
+    events: list[Event] = []
     for row in ended:
-        key = StockKey(row["variant_id"], row["seller_id"], row["location"])
-        sold = -row["quantity"] if kind is MovementKind.SOLD else 0
+        held, key, units = row["id"], StockKey(row["variant_id"], row["seller_id"], row["location"]), row["quantity"]
+        sold = -units if kind is MovementKind.SOLD else 0
         on_hand, reserved = deltas.get(key, (0, 0))
-        deltas[key] = (on_hand + sold, reserved - row["quantity"])
-        who = actor if isinstance(actor, UUID) else actor[row["id"]]
-        movements.append(Movement(row["id"], kind, key, sold, -row["quantity"], who, reason))
-    await insert_movements(conn, movements)
+        deltas[key] = (on_hand + sold, reserved - units)
+        who = actor if isinstance(actor, UUID) else actor[held]
+        why = reason if isinstance(reason, str) else reason[held]
+        movements.append(Movement(held, kind, key, sold, -units, who, why))
+        if row["order_id"] is None:
+            fact = ReservationEnded(key.variant_id, key.seller_id, key.location, units, row["owner"], why)
+            by = (who, (correlations or {}).get(held, ""))
+            events.append(reservation_event(held, row["version"], _TOLD[status], fact, by))
+    await write(conn, movement_rows(movements), event_rows(events))
     return Ended(ended, deltas)
 
 

@@ -17,7 +17,7 @@ from infra.clock import new_id
 from ops.goods import NewOffer
 from tests.api import people, tree
 from tests.api.principals import NEW_SELLER, Persona
-from tests.api.shop import Shop, bearer, order, wait
+from tests.api.shop import Shop, bearer, line, order, wait
 
 Named = dict[str, str]
 """What stands in a path, by the names of its parameters."""
@@ -82,6 +82,18 @@ class Things:
         answer = self.shop.http.post("/orders", json=order(self._offered(owner)), headers=bearer(Role.BUYER) | wait())
         assert answer.status_code == 200, answer.text
         return {"order_id": answer.json()["id"]}
+
+    def hold(self, owner: Persona) -> Named:
+        return self._hold(self.on_sale, owner.id)
+
+    def hold_of_ones_stock(self, owner: Persona) -> Named:
+        return self._hold(self._offered(owner), new_id())
+
+    def _hold(self, offer: NewOffer, owner: UUID) -> Named:
+        who = bearer(Role.BUYER, subject=owner)
+        answer = self.shop.http.post("/inventory/reserve", json=line(offer), headers=who | wait())
+        assert answer.status_code == 200, answer.text
+        return {"reservation_id": answer.json()["result"]["reservations"][0]["id"]}
 
     def commission_rule(self, _: Persona) -> Named:
         body = {"title": "A rule", "valid_from": "2900-01-01T00:00:00Z"}
@@ -206,6 +218,10 @@ def _cart(things: Things) -> Any:
     return order(things.on_sale)
 
 
+def _hold(things: Things) -> Any:
+    return line(things.on_sale)
+
+
 def _category(_: Things) -> Any:
     return {"name": tree.a_name()}
 
@@ -309,6 +325,10 @@ ENTRIES = {
     "POST /inventory/stock/bulk": Entry(
         body={"reason": "counted", "items": [{"variant_id": str(new_id()), "on_hand": 5}]}
     ),
+    "POST /inventory/reserve": Entry(body=_hold),
+    "POST /inventory/release/{reservation_id}": Entry(Things.hold),
+    "POST /inventory/extend/{reservation_id}": Entry(Things.hold),
+    "POST /inventory/confirm/{reservation_id}": Entry(Things.hold_of_ones_stock),
     "GET /inventory/movements": Entry(Things.variant),
     "POST /auth/register": Entry(body={"email": "a@example.com", "password": WEAK}),
     "POST /auth/verify-email": Entry(body={"token": NO_LINK}),

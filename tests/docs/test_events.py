@@ -35,6 +35,7 @@ from domain.catalog.taxonomy import (
 )
 from domain.catalog.variant_sql import update_variants
 from domain.catalog.variants import Variant
+from domain.inventory.hold_model import ReservationEnded, ReservationExtended, ReservationMade
 from domain.inventory.stock_model import StockForced, StockLow, StockSet, ThresholdSet
 from domain.journal.model import SYSTEM
 from domain.money import Money
@@ -62,7 +63,7 @@ PAGE = Path("docs/events.md")
 
 NOUNS = (
     "order|account|address|api_key|session|seller|product|variant|offer|category|attribute|rate_card|promotion"
-    "|commission_rule|stock|cart"
+    "|commission_rule|stock|reservation|cart"
 )
 
 
@@ -164,13 +165,18 @@ def test_the_fields_of_the_events_of_promotions_are_listed():
         assert page[kind] == set(), kind
 
 
-def test_the_fields_of_the_events_of_stock_are_listed():
+def test_the_fields_of_the_events_of_stock_and_holds_are_listed():
     page = documented()
     fields = {
         "stock.set": StockSet,
         "stock.forced": StockForced,
         "stock.threshold_set": ThresholdSet,
         "stock.low": StockLow,
+        "reservation.made": ReservationMade,
+        "reservation.extended": ReservationExtended,
+        "reservation.released": ReservationEnded,
+        "reservation.confirmed": ReservationEnded,
+        "reservation.expired": ReservationEnded,
     }
     for kind, struct in fields.items():
         assert page[kind] == set(struct.__struct_fields__), kind

@@ -31,3 +31,14 @@ async def stock_is_low_and_nobody_was_told(conn, _trade):
     await conn.execute("ALTER TABLE events DISABLE TRIGGER events_frozen")
     await conn.execute("UPDATE events SET type = 'stock.set' WHERE type = 'stock.low'")
     await conn.execute("UPDATE stock SET version = version + 1 WHERE threshold IS NOT NULL")
+
+
+@breaks("holds_match_events")
+async def a_hold_has_a_version_nobody_told_of(conn, _trade):
+    await conn.execute("UPDATE reservations SET version = version + 1 WHERE order_id IS NULL AND status = 'active'")
+
+
+@breaks("holds_match_events")
+async def a_hold_ends_otherwise_than_is_told(conn, _trade):
+    await conn.execute("ALTER TABLE events DISABLE TRIGGER events_frozen")
+    await conn.execute("UPDATE events SET type = 'reservation.expired' WHERE type = 'reservation.released'")

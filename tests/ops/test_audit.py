@@ -74,6 +74,9 @@ async def more_is_held_than_came_in(conn, trade):
         " VALUES ($1, $2, $3, 1000, $1, now())",
         *(NOBODY, key.variant_id, key.seller_id),
     )
+    await conn.execute(
+        "INSERT INTO events (stream, version, type, data, actor) VALUES ($1, 1, 'reservation.made', '{}', $1)", NOBODY
+    )
     await _move(conn, trade, NOBODY, "reserved", 0, 1000, offer=0)
     await _add_stock(conn, trade, "reserved", 1000, offer=0)
 

@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Struct
 
 import jobs
+from domain import ids
 from domain.catalog import attribute_sql, category_sql
 from domain.catalog.model import TREE, PriceChange
 from domain.catalog.offer_sql import change_prices
 from domain.catalog.schema import AttributeKind
 from domain.catalog.taxonomy import Assigned, AttributeEdit, Category, StoredAttribute
+from domain.inventory.hold_model import EndHold, Ending, HoldLine, ReserveStock
 from domain.inventory.model import ExpireReservations
 from domain.inventory.stock_model import SetStock, StockChange, key_of
 from domain.inventory.stock_sql import lock_figures, write_stock
@@ -158,6 +160,15 @@ async def _keep_stock(conn: Any, database_url: str, offered: NewOffer) -> None:
         await write_stock(conn, set_threshold(key, figures, 41, actor=SYSTEM, correlation=""))
 
 
+async def _hold(conn: Any, database_url: str, offered: NewOffer, *, owner: UUID) -> None:
+    """Hold units twice, and give them back once."""
+    wanted = ReserveStock((HoldLine(offered.variant_id, offered.seller_id, 2),))
+    made = await submit(conn, wanted, wanted, principal=owner)
+    await run_all(conn, database_url, "reserve_stock")
+    await submit(conn, EndHold(ids.child(made[0], ids.Kind.RESERVATION, 0), Ending.RELEASED), principal=owner)
+    await run_all(conn, database_url, "end_holds")
+
+
 async def trade(conn: Any, database_url: str) -> Trade:
     """Trade a little on an empty database."""
     sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
@@ -193,6 +204,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     await _keep_stock(conn, database_url, c)
     cart = await write_cart(conn, buyer, a, b)
     ordered_cart = await write_cart(conn, buyer, b, c, order_id=partly)
+    await _hold(conn, database_url, c, owner=buyer)
     (queued,) = await submit(conn, place(c), principal=buyer)
     return Trade(
         offers=offers,

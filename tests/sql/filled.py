@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.catalog import sql as catalog
+from domain.inventory import hold_sql, stock_sql
 from domain.inventory import reads as inventory_reads
 from domain.inventory import sql as inventory
-from domain.inventory import stock_sql
 from domain.journal import answers_sql
 from domain.journal import reads as journal_reads
 from domain.journal import sql as journal
@@ -182,9 +182,12 @@ def _of_stock(sample: Any) -> Arguments:
     zeros, now = [0] * count, datetime.now(UTC)
     stock = (variants, sellers, zeros)
     i, c, s, r = inventory.__name__, catalog.__name__, stock_sql.__name__, inventory_reads.__name__
+    h = hold_sql.__name__
     page = (now, ids[0], "sold", 50, None, None)
     return {
         (s, "LOAD_FIGURES"): stock,
+        (h, "LOAD_HOLDS"): (ids,),
+        (h, "EXTEND_HOLDS"): (ids, [now] * count, [2] * count),
         (s, "SET_FIGURES"): (*stock, [1] * count, zeros, [None] * count, [2] * count, [1] * count),
         (r, "LOAD_STOCK"): (variants[0], sellers[0]),
         (r, "LIST_MOVEMENTS"): page,

@@ -29,6 +29,7 @@ MODULES = [
     "domain.orders.reads",
     "domain.inventory.sql",
     "domain.inventory.stock_sql",
+    "domain.inventory.hold_sql",
     "domain.inventory.reads",
     "domain.catalog.sql",
     "domain.catalog.attribute_reads",

@@ -73,12 +73,13 @@ DELETE_CARTS = "DELETE FROM carts WHERE id = ANY ($1::uuid[])"
 
 NOTE_CHECKOUT = "UPDATE carts SET order_id = $2, version = $3, updated_at = now() WHERE id = $1"
 
-LIST_CARTS_OF = f"""
-SELECT id, owner, currency, version, order_id, created_at, updated_at, {STATUS},
+_SUMMARIES = f"""
+       id, owner, currency, version, order_id, created_at, updated_at, {STATUS},
        (SELECT count(*) FROM cart_lines l WHERE l.cart_id = c.id) AS lines
-FROM carts c WHERE owner = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+FROM carts c
 """
-LIST_CARTS = LIST_CARTS_OF.replace("owner = $1 AND id < $2", "id < $1").replace("LIMIT $3", "LIMIT $2")
+LIST_CARTS_OF = f"SELECT {_SUMMARIES} WHERE owner = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+LIST_CARTS = f"SELECT {_SUMMARIES} WHERE id < $1 ORDER BY id DESC LIMIT $2"
 
 PRUNE_CARTS = """
 WITH gone AS (
@@ -217,7 +218,7 @@ async def list_carts(conn: Connection, *, owner: UUID | None, below: UUID, limit
         rows = await conn.fetch(LIST_CARTS, below, limit)
     else:
         rows = await conn.fetch(LIST_CARTS_OF, owner, below, limit)
-    return [CartSummary(**{**row, "status": CartStatus(row["status"])}) for row in rows]
+    return [CartSummary(**(dict(row) | {"status": CartStatus(row["status"])})) for row in rows]
 
 
 async def prune_carts(conn: Connection, step: int, days: int) -> int:

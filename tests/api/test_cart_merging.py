@@ -123,6 +123,16 @@ def test_a_token_that_will_not_do_merges_nothing_and_fails_no_log_in(shop: Shop,
         assert shop.value("SELECT count(*) FROM carts WHERE owner = $1", owner) == 1
 
 
+def test_an_account_that_does_not_buy_has_no_carts_to_merge_into(shop: Shop, visitor: Visitor):
+    (mug,) = shop.offers()
+    cart = filled(shop, visitor.as_guest, mug)
+    account = UUID(logged_in(shop, visitor, guest_token=None)["account_id"])
+    answer = shop.http.put(f"/accounts/{account}/roles", json={"roles": []}, headers=bearer(Role.ADMIN))
+    assert answer.status_code == 200, answer.text
+    assert logged_in(shop, visitor)["carts_merged"] == 0
+    assert shown(shop, visitor.as_guest, cart) == cart
+
+
 def test_a_log_in_that_fails_merges_nothing_and_answers_as_without_a_guest(shop: Shop, visitor: Visitor):
     (mug,) = shop.offers()
     cart = filled(shop, visitor.as_guest, mug)

@@ -142,6 +142,8 @@ def check_order(order: PlaceOrder, limits: Limits) -> None:
                 400, Code.INVALID_REQUEST, f"at most {limits.line_quantity_max} units", f"lines[{index}].quantity"
             )
     check_codes(order.codes, limits)
+    if len(set(order.reservation_ids)) < len(order.reservation_ids):
+        raise refuse(400, Code.INVALID_REQUEST, "the same reservation stands there twice", "reservation_ids")
     if order.shipping_address is not None:
         if order.shipping_address_id is not None:
             detail = "an order goes to an address of yours or to one that is written out, not to both"

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from api.context import Edge
+from domain.inventory.hold_sql import load_holds
 from domain.orders.demand import Market, offers_of
 from domain.orders.model import PlaceOrder
 from domain.orders.pricing_reads import load_offers_and_book, load_pricing
@@ -15,4 +16,5 @@ async def load_market(conn: Any, edge: Edge, buyer: UUID, order: PlaceOrder) -> 
     offers, book = await load_offers_and_book(conn, offers_of([order]), edge.book)
     edge.book = book
     pricing = (await load_pricing(conn, [(buyer, order)], offers, book)).pricing
-    return Market(offers, pricing, datetime.now(UTC), edge.limits.line_quantity_max)
+    holds = await load_holds(conn, order.reservation_ids) if order.reservation_ids else {}
+    return Market(offers, pricing, datetime.now(UTC), edge.limits.line_quantity_max, holds)

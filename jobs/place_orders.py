@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from domain.catalog.model import Offer, OfferKey
 from domain.inventory import sql as inventory
-from domain.inventory.model import StockKey
+from domain.inventory.hold_sql import load_holds, lock_holds
+from domain.inventory.model import ReservationStatus, StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
 from domain.orders import placement
@@ -32,7 +33,10 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     conn = batch.conn
     keys = offers_of(claimed.command for claimed in batch.commands)
     offers, read = await _load(batch, keys)
+    named = {held for claimed in batch.commands for held in claimed.command.reservation_ids}
+    holds = await load_holds(conn, named) if named else {}
     if batch.lock_first:
+        holds = await lock_holds(conn, named) if named else {}
         await _lock(batch, offers, read.counters)
         offers, read = await _load(batch, keys)
     pricing = read.pricing
@@ -43,10 +47,13 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
         now=batch.now,
         hold=timedelta(seconds=batch.limits.reservation_seconds),
         line_quantity_max=batch.limits.line_quantity_max,
+        holds=holds,
     )
     if not batch.lock_first and await _must_lock_first(batch, plan, offers, pricing):
         raise LockFirst
     await insert_placed(conn, plan)
+    if plan.taken_over and not await _take_over(batch, plan):
+        raise LockFirst
     if not await mark_used(conn, pricing.book.commission, pricing.book.versions.commission, plan.used_rules):
         raise LockFirst
     await lock_uses(conn, plan.limits)
@@ -58,6 +65,22 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
             raise LockFirst
     _confirm_free(batch, plan)
     return plan.outcomes
+
+
+async def _take_over(batch: Batch[PlaceOrder], plan: PlacementPlan) -> bool:
+    """Release the holds that orders take over; False when one of them has ended meanwhile.
+
+    Their units are part of what the plan takes of the stock.
+    """
+    ended = await inventory.end_reservations(
+        batch.conn,
+        sorted(plan.taken_over),
+        ReservationStatus.RELEASED,
+        actor={held: by.actor for held, by in plan.taken_over.items()},
+        reason={held: f"taken over by order {by.order_id}" for held, by in plan.taken_over.items()},
+        correlations={held: by.correlation for held, by in plan.taken_over.items()},
+    )
+    return len(ended.rows) == len(plan.taken_over)
 
 
 async def _load(batch: Batch[PlaceOrder], keys: Sequence[OfferKey]) -> tuple[dict[OfferKey, Offer], Read]:
@@ -94,7 +117,8 @@ async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counter
             key = (line.variant_id, line.seller_id)
             wanted[key] = wanted.get(key, 0) + line.quantity
     short = [key for key, units in wanted.items() if key in offers and offers[key].available < units]
-    ended = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM)
+    named = {held for claimed in batch.commands for held in claimed.command.reservation_ids}
+    ended = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM, but=named)
     await lock_uses(batch.conn, counters)
     await inventory.restock(batch.conn, ended, lock_too=[StockKey(*key) for key in offers])
     for command in ended.follow_ups():

@@ -4,7 +4,7 @@ Invariant: the order of locks is orders by id, reservations by id, then stock by
 every statement of every job. Locking and reading are two statements: one that does both reads stale rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -326,8 +326,10 @@ async def restock(conn: Connection, ended: Ended, *, lock_too: Iterable[StockKey
         raise RuntimeError("stock rows of reservations are missing")
 
 
-async def expire_due_of_offers(conn: Connection, offers: Sequence[OfferKey], now: object, *, actor: UUID) -> Ended:
-    """End the oldest due reservations of offers, at most 500 each; see :func:`end_reservations`."""
+async def expire_due_of_offers(
+    conn: Connection, offers: Sequence[OfferKey], now: object, *, actor: UUID, but: Collection[UUID] = ()
+) -> Ended:
+    """End the oldest due reservations of offers, at most 500 each, but for some; see :func:`end_reservations`."""
     rows = await conn.fetch(LOCK_DUE_OF_OFFERS, [o[0] for o in offers], [o[1] for o in offers], now, DUE_PER_OFFER_MAX)
-    found = sorted(row["id"] for row in rows)
+    found = sorted(row["id"] for row in rows if row["id"] not in but)
     return await end_reservations(conn, found, ReservationStatus.EXPIRED, actor=actor, reason="due")

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from domain.accounts.address_model import PostalAddress
 from domain.catalog.model import Offer, OfferKey
+from domain.inventory.hold_model import Hold
 from domain.orders.basket import Pricing, address_of, basket_of, refuse_codes, unit_price
 from domain.orders.model import CodesMode, PlaceOrder
 from domain.pricing.quote import PriceVersion, QuoteOrder, quote
@@ -37,12 +38,13 @@ class PricedOrder(Struct, frozen=True):
 
 
 class Market(Struct, frozen=True):
-    """What orders are decided against."""
+    """What orders are decided against; ``holds`` are those they name."""
 
     offers: Mapping[OfferKey, Offer]
     pricing: Pricing
     now: datetime
     line_quantity_max: int
+    holds: Mapping[UUID, Hold] = field(default_factory=dict)
 
 
 def offers_of(commands: Iterable[PlaceOrder]) -> list[OfferKey]:

@@ -30,6 +30,7 @@ Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_CEILING, description="units")]
 Codes = Annotated[tuple[CodeText, ...], Meta(max_length=CODES_CEILING)]
 ShippingMethods = Annotated[dict[UUID, UUID], Meta(max_length=LINES_CEILING)]
 """By seller, the method to ship by."""
+ReservationIds = Annotated[tuple[UUID, ...], Meta(max_length=LINES_CEILING)]
 LineNo = Annotated[int, Meta(ge=0, le=LINES_CEILING)]
 
 
@@ -93,7 +94,8 @@ class PlaceOrder(Command, frozen=True, omit_defaults=True):
     """Place an order over one or more sellers: all lines or none. The order's id is the command's id.
 
     ``email`` is where a guest is written to. Where it goes is an address of the buyer's or one that is written out;
-    ``shipping_methods`` chooses how by seller, and the cheapest way is taken where it doesn't.
+    ``shipping_methods`` chooses how by seller, and the cheapest way is taken where it doesn't. ``reservation_ids`` are
+    holds of the buyer's that it takes over.
     """
 
     job: ClassVar[str] = "place_orders"
@@ -107,10 +109,11 @@ class PlaceOrder(Command, frozen=True, omit_defaults=True):
     shipping_address_id: UUID | None = None
     shipping_address: PostalAddress | None = None
     shipping_methods: ShippingMethods = field(default_factory=dict)
+    reservation_ids: ReservationIds = ()
 
     def weight(self) -> int:
         """Rows it writes."""
-        return 5 + LINE_ROWS * len(self.lines) + 3 * len(self.codes)
+        return 5 + LINE_ROWS * len(self.lines) + 3 * len(self.codes) + 3 * len(self.reservation_ids)
 
 
 class CancelOrder(Command, frozen=True):
@@ -327,6 +330,14 @@ class OrderRow(Struct, frozen=True):
     commission_version: int
 
 
+class TakenOver(Struct, frozen=True):
+    """Who has a hold released for an order, which one that is, on which request."""
+
+    actor: UUID
+    order_id: UUID
+    correlation: str
+
+
 class PlacementPlan(Struct, frozen=True):
     """What placing a batch comes to. ``outcomes`` stand in the order of the commands.
 
@@ -347,3 +358,5 @@ class PlacementPlan(Struct, frozen=True):
     limits: dict[UseKey, int]
     used_rules: set[UUID]
     """commission rules that lines pay by now"""
+    taken_over: dict[UUID, TakenOver]
+    """holds that orders take over"""

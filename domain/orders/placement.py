@@ -13,7 +13,8 @@ import msgspec
 
 from domain import ids
 from domain.catalog.model import Offer, OfferKey
-from domain.inventory.model import Movement, MovementKind, Reservation, StockKey
+from domain.inventory.hold_model import Hold
+from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
 from domain.journal.declare import decide_each
 from domain.journal.model import BatchOutcome, Claimed, Event, Rejected, Succeeded
 from domain.money import Money
@@ -35,8 +36,10 @@ from domain.orders.model import (
     PlacedOrder,
     PlacementPlan,
     PlaceOrder,
+    TakenOver,
 )
 from domain.orders.price import Price, price_of
+from domain.orders.taking_over import freed_by, holds_for, with_freed
 from domain.pricing.use_sql import Redemption
 from domain.pricing.uses import counters_of
 from domain.rejections import Rejection
@@ -59,6 +62,7 @@ def new_plan() -> PlacementPlan:
         uses={},
         limits={},
         used_rules=set(),
+        taken_over={},
     )
 
 
@@ -70,11 +74,13 @@ def decide(
     now: datetime,
     hold: timedelta,
     line_quantity_max: int,
+    holds: Mapping[UUID, Hold] | None = None,
 ) -> PlacementPlan:
-    """Decide a batch of orders against offers and rules as read; see :class:`PlacementPlan`."""
+    """Decide a batch of orders against offers, rules and named holds as read; see :class:`PlacementPlan`."""
+    standing = dict(holds or {})
     left = {key: offer.available for key, offer in offers.items()}
     pricing = msgspec.structs.replace(pricing, usage=pricing.usage.copy())
-    market = Market(offers, pricing, now, line_quantity_max)
+    market = Market(offers, pricing, now, line_quantity_max, standing)
     plan = new_plan()
 
     def place(claimed: Claimed[PlaceOrder]) -> BatchOutcome:
@@ -83,10 +89,15 @@ def decide(
         prices = unit_prices(command, buyer, demands, market)
         if isinstance(prices, Rejection):
             return Rejected(prices)
+        named = holds_for(command.reservation_ids, buyer, demands, standing, claimed.created_at)
+        if isinstance(named, Rejection):
+            return Rejected(named)
+        there = with_freed(left, freed := freed_by(named))
         for demand in demands:
-            plan.wanted[demand.key] = plan.wanted.get(demand.key, 0) + demand.quantity
-        plan.short.update(demand.key for demand in demands if demand.quantity > left[demand.key])
-        priced = refuse_for_stock(demands, left) or price_order(command, buyer, demands, prices, market)
+            anew = max(demand.quantity - freed.get(demand.key, 0), 0)
+            plan.wanted[demand.key] = plan.wanted.get(demand.key, 0) + anew
+        plan.short.update(demand.key for demand in demands if demand.quantity > there[demand.key])
+        priced = refuse_for_stock(demands, there) or price_order(command, buyer, demands, prices, market)
         if isinstance(priced, Rejection):
             return Rejected(priced)
         refusal = refuse_for_codes(command, priced.version)
@@ -100,6 +111,8 @@ def decide(
             expires_at=order.expires_at,
         )
         event = _event(order, placed.number, claimed.correlation)
+        _take_over(claimed, named, standing, plan)
+        left.update({key: there[key] for key in freed})
         _take(order, left, plan)
         _use(order, pricing, plan)
         plan.orders.append(order)
@@ -176,6 +189,17 @@ def _event(order: OrderRow, number: str, correlation: str) -> Event:
         lines,
     )
     return Event(order.id, 1, "order.placed", _encode(data).decode(), order.buyer, correlation)
+
+
+def _take_over(
+    claimed: Claimed[PlaceOrder], named: Sequence[Hold], standing: dict[UUID, Hold], plan: PlacementPlan
+) -> None:
+    """Release the holds that an order takes over; what it needs of their units it reserves as its own."""
+    for hold in named:
+        standing[hold.id] = msgspec.structs.replace(hold, status=ReservationStatus.RELEASED)
+        plan.taken_over[hold.id] = TakenOver(claimed.principal, claimed.id, claimed.correlation)
+        on_hand, reserved = plan.stock.get(hold.key, (0, 0))
+        plan.stock[hold.key] = (on_hand, reserved - hold.quantity)
 
 
 def _take(order: OrderRow, left: dict[OfferKey, int], plan: PlacementPlan) -> None:

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from domain.catalog.model import OfferKey
 from domain.money import Money
-from domain.orders.demand import Demand, Market, PricedOrder, add_up, price_order, refuse_for_codes, refuse_for_stock
+from domain.orders.demand import Market, PricedOrder, add_up, price_order, refuse_for_codes, refuse_for_stock
 from domain.orders.demand import unit_prices as prices_of
 from domain.orders.model import PlaceOrder
+from domain.orders.taking_over import freed_by, holds_for, with_freed
 from domain.pricing.promotion_model import Funding
 from domain.pricing.promotions import Reason
 from domain.pricing.quote import Explained, PricedShipping, shipping_options
@@ -145,7 +147,10 @@ def decide(command: PlaceOrder, buyer: UUID, market: Market) -> Quotation | Reje
     priced = price_order(command, buyer, demands, prices, market)
     if isinstance(priced, Rejection):
         return priced
-    left = {key: offer.available for key, offer in market.offers.items()}
+    named = holds_for(command.reservation_ids, buyer, demands, market.holds, market.now)
+    if isinstance(named, Rejection):
+        return named
+    left = with_freed({key: offer.available for key, offer in market.offers.items()}, freed_by(named))
     refusal = refuse_for_stock(demands, left) or refuse_for_codes(command, priced.version)
     version = priced.version
     discount = sum(each.amount_minor for each in version.applied)
@@ -162,7 +167,7 @@ def decide(command: PlaceOrder, buyer: UUID, market: Market) -> Quotation | Reje
     )
     return Quotation(
         currency=command.currency,
-        lines=[_line(n, demand, priced, market, money) for n, demand in enumerate(demands)],
+        lines=[_line(n, priced, market, money, left) for n in range(len(demands))],
         seller_orders=_seller_orders(priced, market, money),
         promotions=[_considered(each, money) for each in version.promotions],
         totals=totals,
@@ -180,7 +185,8 @@ class _Money:
         return Money(minor, self.currency)
 
 
-def _line(n: int, demand: Demand, priced: PricedOrder, market: Market, money: _Money) -> QuotedLine:
+def _line(n: int, priced: PricedOrder, market: Market, money: _Money, left: Mapping[OfferKey, int]) -> QuotedLine:
+    demand = priced.demands[n]
     line, offer, applied = priced.version.lines[n], market.offers[demand.key], priced.version.applied
     amounts = {each.promotion_id: dict(each.lines).get(n, 0) for each in applied}
     return QuotedLine(
@@ -197,7 +203,7 @@ def _line(n: int, demand: Demand, priced: PricedOrder, market: Market, money: _M
         tax=money(line.tax.amount_minor),
         tax_added=money(line.tax.added_minor),
         total=money(line.net_minor + line.tax.added_minor),
-        available=demand.quantity <= offer.available,
+        available=demand.quantity <= left[demand.key],
     )
 
 

@@ -13,6 +13,7 @@ from ops.goods import NewOffer
 from tests.api.shop import Shop, bearer, wait
 
 ADMIN = bearer(Role.ADMIN)
+DUE = "UPDATE reservations SET expires_at = now() - interval '1 second' WHERE id = $1"
 EVENTS = "SELECT version, type, actor, correlation, data FROM events WHERE stream = $1 ORDER BY version"
 
 
@@ -89,6 +90,37 @@ def ordered(shop: Shop, body: dict[str, Any], who: dict[str, str]) -> UUID:
     answer = shop.http.post("/orders", json=body, headers=who | wait())
     assert answer.status_code == 200, answer.text
     return UUID(answer.json()["id"])
+
+
+def reserve(shop: Shop, who: dict[str, str], *lines: dict[str, Any], **more: Any) -> httpx.Response:
+    body = {**(lines[0] if len(lines) == 1 else {"lines": list(lines)}), **more}
+    return shop.http.post("/inventory/reserve", json=body, headers=who | wait())
+
+
+def reserved(shop: Shop, who: dict[str, str], *lines: dict[str, Any], **more: Any) -> list[str]:
+    """Hold units; return the holds' ids."""
+    answer = reserve(shop, who, *lines, **more)
+    assert answer.status_code == 200, answer.text
+    return [held["id"] for held in answer.json()["result"]["reservations"]]
+
+
+def do(shop: Shop, way: str, held: str, who: dict[str, str], body: Any = None) -> httpx.Response:
+    return shop.http.post(f"/inventory/{way}/{held}", json=body, headers=who | wait())
+
+
+def done(shop: Shop, way: str, held: str, who: dict[str, str], body: Any = None) -> dict[str, Any]:
+    answer = do(shop, way, held, who, body)
+    assert answer.status_code == 200, answer.text
+    result: dict[str, Any] = answer.json()["result"]
+    return result
+
+
+def hold_events_of(shop: Shop, held: str) -> list[str]:
+    """What is told of a hold; versions count up from 1, and the last one is the row's."""
+    rows = shop.fetch("SELECT version, type, data FROM events WHERE stream = $1 ORDER BY version", UUID(held))
+    assert [row["version"] for row in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) == shop.value("SELECT version FROM reservations WHERE id = $1", UUID(held))
+    return [row["type"] for row in rows]
 
 
 _ABOUT_STOCK = re.compile(r"stock_|reserv|nothing_oversold|holds_|limits_|open_lines_|ended_lines_|one_place_")

@@ -5,49 +5,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import msgspec
 import pytest
 
 from domain.accounts.model import Role
 from infra.clock import new_id
 from tests.api.shop import Shop, assert_problem, bearer, line, order, wait
-from tests.api.stockroom import ADMIN, figures, keeper, moved, movements, ordered, wrong_of_stock
+from tests.api.stockroom import (
+    ADMIN,
+    DUE,
+    do,
+    done,
+    figures,
+    hold_events_of,
+    keeper,
+    moved,
+    movements,
+    ordered,
+    reserve,
+    reserved,
+    wrong_of_stock,
+)
 from tests.system import eventually
 
 ANYTHING: dict[str, Any] = {"variant_id": str(new_id()), "seller_id": str(new_id()), "quantity": 1}
-_DUE = "UPDATE reservations SET expires_at = now() - interval '1 second' WHERE id = $1"
-
-
-def reserve(shop: Shop, who: dict[str, str], *lines: dict[str, Any], **more: Any) -> httpx.Response:
-    body = {**(lines[0] if len(lines) == 1 else {"lines": list(lines)}), **more}
-    return shop.http.post("/inventory/reserve", json=body, headers=who | wait())
-
-
-def reserved(shop: Shop, who: dict[str, str], *lines: dict[str, Any], **more: Any) -> list[str]:
-    """Hold units; return the holds' ids."""
-    answer = reserve(shop, who, *lines, **more)
-    assert answer.status_code == 200, answer.text
-    return [held["id"] for held in answer.json()["result"]["reservations"]]
-
-
-def do(shop: Shop, way: str, held: str, who: dict[str, str], body: Any = None) -> httpx.Response:
-    return shop.http.post(f"/inventory/{way}/{held}", json=body, headers=who | wait())
-
-
-def done(shop: Shop, way: str, held: str, who: dict[str, str], body: Any = None) -> dict[str, Any]:
-    answer = do(shop, way, held, who, body)
-    assert answer.status_code == 200, answer.text
-    result: dict[str, Any] = answer.json()["result"]
-    return result
-
-
-def events_of(shop: Shop, held: str) -> list[str]:
-    """What is told of a hold; versions count up from 1, and the last one is the row's."""
-    rows = shop.fetch("SELECT version, type, data FROM events WHERE stream = $1 ORDER BY version", UUID(held))
-    assert [row["version"] for row in rows] == list(range(1, len(rows) + 1))
-    assert len(rows) == shop.value("SELECT version FROM reservations WHERE id = $1", UUID(held))
-    return [row["type"] for row in rows]
 
 
 def test_units_are_held_for_whoever_asks_as_long_as_an_unpaid_order_would(shop: Shop):
@@ -64,7 +45,7 @@ def test_units_are_held_for_whoever_asks_as_long_as_an_unpaid_order_would(shop: 
     until = datetime.fromisoformat(result["expires_at"]) - datetime.now(UTC)
     assert timedelta(minutes=14) < until < timedelta(minutes=15, seconds=1)
     assert figures(shop, mug) == (10, 3, 0)
-    assert events_of(shop, held["id"]) == ["reservation.made"]
+    assert hold_events_of(shop, held["id"]) == ["reservation.made"]
 
 
 def test_several_offers_are_held_all_or_none(shop: Shop):
@@ -131,7 +112,7 @@ def test_a_hold_is_released_by_its_owner_once(shop: Shop):
     assert "released" in problem["detail"]
     assert_problem(do(shop, "confirm", held, ADMIN), 409, "reservation_state")
     assert_problem(do(shop, "extend", held, who), 409, "reservation_state")
-    assert events_of(shop, held) == ["reservation.made", "reservation.released"]
+    assert hold_events_of(shop, held) == ["reservation.made", "reservation.released"]
     rows = movements(shop, variant_id=str(mug.variant_id))
     assert moved(rows) == [("released", 0, -4), ("reserved", 0, 4), ("received", 10, 0)]
 
@@ -144,7 +125,7 @@ def test_a_hold_is_confirmed_by_the_seller_of_its_stock_and_leaves_the_shelf(sho
     assert done(shop, "confirm", held, keeper(shop, mug))["status"] == "confirmed"
     assert figures(shop, mug) == (6, 0, 0)
     assert moved(movements(shop, variant_id=str(mug.variant_id)))[0] == ("sold", -4, -4)
-    assert events_of(shop, held) == ["reservation.made", "reservation.confirmed"]
+    assert hold_events_of(shop, held) == ["reservation.made", "reservation.confirmed"]
     assert wrong_of_stock(shop) == {}
 
 
@@ -159,7 +140,7 @@ def test_of_many_who_end_a_hold_at_once_one_does(shop: Shop):
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(end, range(12)))
     assert sorted(statuses) == [200, *[409] * 11]
-    assert len(events_of(shop, held)) == 2
+    assert len(hold_events_of(shop, held)) == 2
     assert wrong_of_stock(shop) == {}
 
 
@@ -179,31 +160,31 @@ def test_a_hold_is_extended_by_its_owner_up_to_what_any_reservation_may_last(sho
     answer = do(shop, "extend", str(aged), who, {"seconds": 86_400})
     shop.execute(old, aged, UUID(held))
     assert_problem(answer, 409, "limit_reached", "seconds")
-    assert events_of(shop, held) == ["reservation.made", "reservation.extended"]
+    assert hold_events_of(shop, held) == ["reservation.made", "reservation.extended"]
 
 
 def test_a_hold_that_is_due_is_over_whether_or_not_the_sweep_came_by(shop: Shop):
     (mug,) = shop.offers(units=10)
     who = bearer()
     (held,) = reserved(shop, who, line(mug, 4))
-    shop.execute(_DUE, UUID(held))
+    shop.execute(DUE, UUID(held))
     for way, asking in (("release", who), ("extend", who), ("confirm", ADMIN)):
         problem = assert_problem(do(shop, way, held, asking), 409, "reservation_state")
         assert "expired" in problem["detail"]
     sweep = shop.http.post("/sweeps/expire_reservations", headers=ADMIN | wait())
     assert sweep.status_code == 200, sweep.text
     assert figures(shop, mug) == (10, 0, 0)
-    assert events_of(shop, held) == ["reservation.made", "reservation.expired"]
+    assert hold_events_of(shop, held) == ["reservation.made", "reservation.expired"]
 
 
 def test_a_due_hold_makes_neither_an_order_nor_another_hold_fail(shop: Shop):
     (mug,) = shop.offers(units=10)
     (held,) = reserved(shop, bearer(), line(mug, 10))
-    shop.execute(_DUE, UUID(held))
+    shop.execute(DUE, UUID(held))
     (again,) = reserved(shop, bearer(), line(mug, 10))
-    shop.execute(_DUE, UUID(again))
+    shop.execute(DUE, UUID(again))
     ordered(shop, order(mug, quantity=10), bearer())
-    assert [events_of(shop, each)[-1] for each in (held, again)] == ["reservation.expired"] * 2
+    assert [hold_events_of(shop, each)[-1] for each in (held, again)] == ["reservation.expired"] * 2
     assert wrong_of_stock(shop) == {}
 
 

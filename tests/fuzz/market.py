@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.accounts.model import Role, Scope
 from infra.clock import new_id
 from tests.api import goods, people, promoting, tree
-from tests.api.shop import Shop, bearer, order, wait
+from tests.api.shop import Shop, bearer, line, order, wait
 
 ENVIRONMENT = {"EMAIL_VERIFICATION": "optional", "WAIT_SECONDS_MAX": "2", "RATE_REQUESTS_PER_SECOND": "100000"}
 """Nobody is kept waiting for long, or for asking often."""
@@ -101,6 +101,8 @@ class Market:
             body = order(*offers) | {"email": people.address()}
             placed = self._post("/orders", body, self.headers[who] | wait())
             self._note("order_id", placed["id"])
+            held = self._post("/inventory/reserve", line(offers[0]), self.headers[who] | wait())
+            self._note("reservation_id", held["result"]["reservations"][0]["id"])
             self._note("job_id", placed["id"])
             for _ in range(2):
                 self._note("cart_id", self._post("/carts", body, self.headers[who])["id"])

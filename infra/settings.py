@@ -54,6 +54,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     sandbox_webhook_secret: Annotated[str, Meta(min_length=8, max_length=500)] = ""
     sandbox_webhook_url: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = ""
     sandbox_late_seconds: Seconds = 10.0
+    stripe_secret_key: Annotated[str, Meta(pattern="^(sk|rk)_", max_length=500)] = ""
+    stripe_webhook_secret: Annotated[str, Meta(pattern="^whsec_", max_length=500)] = ""
+    stripe_api_base: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = "https://api.stripe.com"
     payment_seconds: Seconds = 10.0
     mail_concurrency: Annotated[int, Meta(ge=1, le=MAIL_CONCURRENCY_MAX)] = 8
     payment_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 32
@@ -204,6 +207,9 @@ def read(environment: Mapping[str, str]) -> Settings:
     )
     for check in checks:
         check()
+    if settings.stripe_secret_key and not (settings.stripe_webhook_secret and settings.public_url):
+        missing = "PUBLIC_URL" if settings.stripe_webhook_secret else "STRIPE_WEBHOOK_SECRET"
+        raise SettingError(f"{missing} is not set: with STRIPE_SECRET_KEY it has to be")
     if settings.page_size > settings.page_size_max:
         raise SettingError("PAGE_SIZE is larger than PAGE_SIZE_MAX")
     if settings.reservation_seconds > settings.reservation_seconds_max:

@@ -1,6 +1,5 @@
 """The payment gateways of this process, as a test sets them, and webhooks as gateways sign them."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import h11
 import msgspec
 import pytest
 
@@ -18,6 +16,7 @@ from infra.gateways import registry, sandbox_webhooks
 from infra.settings import Settings
 from infra.standard_webhooks import Signer
 from tests.builders import SANDBOX_SECRET
+from tests.http_server import Answer, Asked, HttpServer
 
 
 def an_intent(token: str = "tok_ok", **changes: Any) -> Intent:
@@ -65,47 +64,25 @@ def _forget() -> None:
 
 
 class Receiver:
-    """A real HTTP server on loopback that takes webhooks: what came, and how it answers the next ones."""
+    """Takes webhooks over real HTTP: what came, and which ids it won't have."""
 
     def __init__(self, port: int) -> None:
-        self.port = port
         self.taken: list[tuple[dict[str, str], bytes]] = []
         self.refuse: dict[str, int] = {}
-        self._server: asyncio.Server | None = None
+        self._server = HttpServer(self._answer, port)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/webhooks/sandbox"
+        return f"http://127.0.0.1:{self._server.port}/webhooks/sandbox"
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._server.start()
 
     async def stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-            await server.wait_closed()
+        await self._server.stop()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
-        fields: dict[str, str] = {}
-        body = b""
-        while True:
-            event = connection.next_event()
-            if event is h11.NEED_DATA:
-                connection.receive_data(await reader.read(65_536))
-            elif isinstance(event, h11.Request):
-                fields = {name.decode(): value.decode() for name, value in event.headers}
-            elif isinstance(event, h11.Data):
-                body += bytes(event.data)
-            else:
-                break
-        status = self.refuse.get(fields.get("webhook-id", ""), 202)
+    async def _answer(self, asked: Asked) -> Answer:
+        status = self.refuse.get(asked.fields["webhook-id"], 202)
         if status == 202:
-            self.taken.append((fields, body))
-        answer = h11.Response(status_code=status, headers=[("content-length", "0"), ("connection", "close")])
-        writer.write((connection.send(answer) or b"") + (connection.send(h11.EndOfMessage()) or b""))
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+            self.taken.append((asked.fields, asked.body))
+        return Answer(status)

@@ -15,11 +15,15 @@ from domain.payments.news import Charge, Intent, News, Notice, RefundNews
 
 
 class GatewayError(Exception):
-    """The call came to nothing, or nobody knows; ``definite`` says that the gateway answered: nothing happened."""
+    """The call came to nothing, or nobody knows; ``definite`` says that the gateway answered: nothing happened.
 
-    def __init__(self, error: str, *, definite: bool) -> None:
+    ``technical`` says that the gateway is away, which is what its breaker counts; so it is when it gave no answer.
+    """
+
+    def __init__(self, error: str, *, definite: bool, technical: bool | None = None) -> None:
         super().__init__(error)
         self.definite = definite
+        self.technical = not definite if technical is None else technical
 
 
 class GatewayRefusedError(Exception):

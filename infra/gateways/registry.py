@@ -10,7 +10,7 @@ from functools import cache
 from infra import settings
 from infra.gateways.guarded import GuardedGateway
 from infra.gateways.protocol import Gateway, GatewayError
-from infra.gateways.sandbox import PretendedTimeoutError, Sandbox
+from infra.gateways.sandbox import Sandbox
 from infra.parties import Party, bounds_of_payments
 from infra.settings import Settings
 
@@ -21,15 +21,18 @@ def gateways_of(config: Settings) -> dict[str, Gateway]:
     signer = config.sandbox_signer()
     if signer is not None:
         made.append(Sandbox(config, signer))
+    if config.stripe_secret_key:
+        # It takes a while to import, and nobody else needs it.
+        from infra.gateways.stripe_gateway import StripeGateway  # noqa: PLC0415
+
+        made.append(StripeGateway(config))
     bounds = bounds_of_payments(config)
     return {gateway.name: GuardedGateway(gateway, Party(gateway.name, bounds, is_technical)) for gateway in made}
 
 
 def is_technical(error: BaseException) -> bool:
     """Whether it tells that a gateway is away: it gave no answer. A decline is one, and so is a refusal."""
-    if isinstance(error, PretendedTimeoutError):
-        return False
-    return isinstance(error, TimeoutError) or (isinstance(error, GatewayError) and not error.definite)
+    return isinstance(error, TimeoutError) or (isinstance(error, GatewayError) and error.technical)
 
 
 @cache

@@ -53,7 +53,7 @@ class PretendedTimeoutError(GatewayError):
     """What a token asked for: it says nothing of how the sandbox is, so no breaker counts it."""
 
     def __init__(self) -> None:
-        super().__init__("the sandbox gave no answer in time, as its token says", definite=False)
+        super().__init__("the sandbox gave no answer in time, as its token says", definite=False, technical=False)
 
 
 class Sandbox:

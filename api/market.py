@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from api.context import Edge
+from domain.inventory.buyer_limits import keys_of, moment
 from domain.inventory.hold_sql import load_holds
+from domain.inventory.limit_sql import load_taken
 from domain.orders.demand import Market, offers_of
 from domain.orders.model import PlaceOrder
 from domain.orders.pricing_reads import load_offers_and_book, load_pricing
@@ -17,4 +19,7 @@ async def load_market(conn: Any, edge: Edge, buyer: UUID, order: PlaceOrder) -> 
     edge.book = book
     pricing = (await load_pricing(conn, [(buyer, order)], offers, book)).pricing
     holds = await load_holds(conn, order.reservation_ids) if order.reservation_ids else {}
-    return Market(offers, pricing, datetime.now(UTC), edge.limits.line_quantity_max, holds)
+    now = datetime.now(UTC)
+    limited = keys_of(((buyer, key) for key in offers), offers)
+    taken = await load_taken(conn, limited, offers, moment(now))
+    return Market(offers, pricing, now, edge.limits.line_quantity_max, holds, taken)

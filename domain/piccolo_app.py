@@ -27,7 +27,7 @@ from domain.catalog.tables import (
     Relistings,
     Variants,
 )
-from domain.inventory.tables import Movements, Reservations, Stock
+from domain.inventory.tables import LimitedHolds, Movements, Reservations, Stock
 from domain.journal.tables import (
     Commands,
     Events,
@@ -95,6 +95,7 @@ TABLES = [
     RateCards,
     Stock,
     Reservations,
+    LimitedHolds,
     Movements,
     Orders,
     SellerOrders,

@@ -42,6 +42,7 @@ class Code(StrEnum):
     STOCK_SHORT = "stock_short"
     RESERVATION_STATE = "reservation_state"
     UNKNOWN_RESERVATION = "unknown_reservation"
+    QUANTITY_LIMIT = "quantity_limit"
     QUANTITY_TOO_LARGE = "quantity_too_large"
     AMOUNT_TOO_LARGE = "amount_too_large"
     CODE_REFUSED = "code_refused"
@@ -85,6 +86,7 @@ _TITLES = {
     Code.DUPLICATE_CODE: "The code is taken",
     Code.DUPLICATE_SKU: "The SKU is taken",
     Code.RULE_IN_USE: "Orders pay by this rule: it is ended, not changed",
+    Code.QUANTITY_LIMIT: "A buyer may have no more of this offer",
     Code.STOCK_SHORT: "More is reserved than would be left",
     Code.RESERVATION_STATE: "The reservation's state doesn't allow this",
     Code.ORDER_STATE: "The order's state doesn't allow this",

@@ -7,10 +7,14 @@ them locked first.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from domain.catalog.model import Offer, OfferKey
+from domain.ids import unix_ms
 from domain.inventory import sql as inventory
-from domain.inventory.hold_sql import load_holds, lock_holds
+from domain.inventory.buyer_limits import BuyerKey, keys_of
+from domain.inventory.hold_sql import load_holds
+from domain.inventory.limit_sql import has_due_of_buyers, load_taken, lock_buyers, lock_due_of_buyers
 from domain.inventory.model import ReservationStatus, StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
@@ -33,12 +37,14 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
     conn = batch.conn
     keys = offers_of(claimed.command for claimed in batch.commands)
     offers, read = await _load(batch, keys)
-    named = {held for claimed in batch.commands for held in claimed.command.reservation_ids}
-    holds = await load_holds(conn, named) if named else {}
+    buyers = _limited(batch, offers)
+    await lock_buyers(conn, buyers)
     if batch.lock_first:
-        holds = await lock_holds(conn, named) if named else {}
-        await _lock(batch, offers, read.counters)
+        await _lock(batch, offers, read.counters, buyers)
         offers, read = await _load(batch, keys)
+    named = _named(batch)
+    holds = await load_holds(conn, named) if named else {}
+    taken = await load_taken(conn, buyers, offers, min(unix_ms(claimed.id) for claimed in batch.commands))
     pricing = read.pricing
     plan = placement.decide(
         batch.commands,
@@ -48,6 +54,7 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
         hold=timedelta(seconds=batch.limits.reservation_seconds),
         line_quantity_max=batch.limits.line_quantity_max,
         holds=holds,
+        taken=taken,
     )
     if not batch.lock_first and await _must_lock_first(batch, plan, offers, pricing):
         raise LockFirst
@@ -65,6 +72,17 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
             raise LockFirst
     _confirm_free(batch, plan)
     return plan.outcomes
+
+
+def _named(batch: Batch[PlaceOrder]) -> set[UUID]:
+    """The holds that orders name."""
+    return {held for claimed in batch.commands for held in claimed.command.reservation_ids}
+
+
+def _limited(batch: Batch[PlaceOrder], offers: Mapping[OfferKey, Offer]) -> list[BuyerKey]:
+    """Of which buyers it has to be counted what they have."""
+    lines = ((claimed.principal, line) for claimed in batch.commands for line in claimed.command.lines)
+    return keys_of(((buyer, (line.variant_id, line.seller_id)) for buyer, line in lines), offers)
 
 
 async def _take_over(batch: Batch[PlaceOrder], plan: PlacementPlan) -> bool:
@@ -96,6 +114,8 @@ async def _must_lock_first(
     batch: Batch[PlaceOrder], plan: PlacementPlan, offers: dict[OfferKey, Offer], pricing: Pricing
 ) -> bool:
     """Whether stock or uses are too tight to be taken last, or an order would fail for what expired holds keep."""
+    if plan.over and await has_due_of_buyers(batch.conn, sorted(plan.over), batch.now):
+        return True
     if any(0 < offers[key].available < 2 * units for key, units in plan.wanted.items()):
         return True
     for key, drawn in plan.uses.items():
@@ -105,8 +125,13 @@ async def _must_lock_first(
     return bool(plan.short) and await inventory.has_due(batch.conn, list(plan.short), batch.now)
 
 
-async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counters: Mapping[UseKey, int]) -> None:
-    """Lock all uses and stock the batch may need, after taking back what is due of offers that may be short.
+async def _lock(
+    batch: Batch[PlaceOrder],
+    offers: dict[OfferKey, Offer],
+    counters: Mapping[UseKey, int],
+    buyers: Sequence[BuyerKey],
+) -> None:
+    """Lock all uses and stock the batch may need, after taking back what is due of offers and buyers that may be short.
 
     Commission rules, which a line may be the first to pay by, are kept as they are.
     """
@@ -117,8 +142,11 @@ async def _lock(batch: Batch[PlaceOrder], offers: dict[OfferKey, Offer], counter
             key = (line.variant_id, line.seller_id)
             wanted[key] = wanted.get(key, 0) + line.quantity
     short = [key for key, units in wanted.items() if key in offers and offers[key].available < units]
-    named = {held for claimed in batch.commands for held in claimed.command.reservation_ids}
-    ended = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM, but=named)
+    named = _named(batch)
+    if named:
+        await inventory.lock_reservations(batch.conn, sorted(named))
+    due = await lock_due_of_buyers(batch.conn, buyers, batch.now)
+    ended = await inventory.expire_due_of_offers(batch.conn, short, batch.now, actor=SYSTEM, but=named, also=due)
     await lock_uses(batch.conn, counters)
     await inventory.restock(batch.conn, ended, lock_too=[StockKey(*key) for key in offers])
     for command in ended.follow_ups():

@@ -16,7 +16,7 @@ class Offer(Struct, frozen=True):
 
     ``sellable`` folds the states of seller, product, variant and offer. ``attributes`` is JSON text, frozen
     into the line as it stands. ``available`` is on hand + backorder limit - reserved, in units. ``categories`` leads
-    from the root to the product's own.
+    from the root to the product's own. A buyer may take ``quantity_max`` units in an order, or in a time.
     """
 
     variant_id: UUID
@@ -32,6 +32,8 @@ class Offer(Struct, frozen=True):
     product_id: UUID
     categories: tuple[UUID, ...]
     weight_grams: int
+    quantity_max: int | None = None
+    quantity_window_seconds: int | None = None
 
 
 class PriceChange(Struct, frozen=True):

@@ -14,7 +14,8 @@ LOAD_OFFERS = f"""
 SELECT t.variant_id, t.seller_id, o.sku, p.title, c.name AS category, p.attributes || v.attributes AS attributes,
        o.price_minor, o.currency, {SELLABLE} AS sellable,
        coalesce(k.on_hand + k.backorder_limit - k.reserved, 0) AS available,
-       p.id AS product_id, c.path AS categories, coalesce(v.weight_grams, 0) AS weight_grams
+       p.id AS product_id, c.path AS categories, coalesce(v.weight_grams, 0) AS weight_grams,
+       o.quantity_max, o.quantity_window_seconds
 FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
 JOIN offers o ON o.variant_id = t.variant_id AND o.seller_id = t.seller_id
 JOIN variants v ON v.id = t.variant_id
@@ -35,5 +36,6 @@ async def load_offers(conn: Connection, keys: Sequence[OfferKey]) -> dict[OfferK
 
 def offer_of(row: Any) -> Offer:
     """An offer from its row, whose columns stand in the order of the fields."""
-    fields: tuple[Any, ...] = (*row[:_BEFORE_CATEGORIES], tuple(row["categories"] or ()), row["weight_grams"])
+    at = _BEFORE_CATEGORIES
+    fields: tuple[Any, ...] = (*row[:at], tuple(row[at] or ()), *row[at + 1 : at + 4])
     return Offer(*fields)

@@ -39,7 +39,25 @@ WHERE (r.version, r.version) IS DISTINCT FROM (e.events, e.last)
    OR (r.status <> 'active' AND e.type <> 'reservation.' || r.status)
 """
 
+# Of those that were made under one limit, none is one too many: looked back from each, by when it was asked for.
+_LIMITS_ARE_KEPT = """
+SELECT l.reservation_id::text AS key
+FROM limited_holds l
+LEFT JOIN reservations r ON r.id = l.reservation_id
+CROSS JOIN LATERAL (
+    SELECT sum(o.quantity) AS units FROM limited_holds x
+    JOIN reservations o ON o.id = x.reservation_id AND o.status IN ('active', 'confirmed')
+    WHERE (x.variant_id, x.seller_id, x.buyer) = (l.variant_id, l.seller_id, l.buyer)
+      AND x.reservation_id <= l.reservation_id
+      AND uuid_extract_timestamp(x.reservation_id)
+          > uuid_extract_timestamp(l.reservation_id) - make_interval(secs => l.window_seconds)
+      AND (x.most, x.window_seconds) = (l.most, l.window_seconds)
+) had
+WHERE (r.variant_id, r.seller_id, r.owner) IS DISTINCT FROM (l.variant_id, l.seller_id, l.buyer) OR had.units > l.most
+"""
+
 INVENTORY: Mapping[str, str] = {
     "stock_matches_events": _STOCK_MATCHES_EVENTS,
     "holds_match_events": _HOLDS_MATCH_EVENTS,
+    "limits_are_kept": _LIMITS_ARE_KEPT,
 }

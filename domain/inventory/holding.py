@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from domain import ids
 from domain.catalog.model import Offer, OfferKey
+from domain.inventory.buyer_limits import Asking, BuyerKey, LimitedHold, key_of_buyer, refuse_units, take
 from domain.inventory.hold_model import HeldUnits, HoldLine, MadeHolds, ReservationMade, ReserveStock
 from domain.inventory.model import Movement, MovementKind, Reservation, StockKey
 from domain.journal.declare import decide_each
@@ -33,14 +34,23 @@ class HoldPlan(Struct, frozen=True):
     stock: dict[StockKey, tuple[int, int]]
     wanted: dict[OfferKey, int]
     short: set[OfferKey]
+    limited: list[LimitedHold]
+    over: set[BuyerKey]
+    """buyers who were refused for how much they have already"""
 
 
 def decide(
-    commands: Sequence[Claimed[ReserveStock]], offers: Mapping[OfferKey, Offer], *, now: datetime, limits: Limits
+    commands: Sequence[Claimed[ReserveStock]],
+    offers: Mapping[OfferKey, Offer],
+    taken: Mapping[BuyerKey, Mapping[UUID, int]],
+    *,
+    now: datetime,
+    limits: Limits,
 ) -> HoldPlan:
-    """Decide a batch of requests against offers as read."""
+    """Decide a batch of requests against offers, and what buyers have of those with a limit, as read."""
+    counted = {key: dict(had) for key, had in taken.items()}
     left = {key: offer.available for key, offer in offers.items()}
-    plan = HoldPlan([], [], [], [], {}, {}, set())
+    plan = HoldPlan([], [], [], [], {}, {}, set(), [], set())
 
     def reserve(claimed: Claimed[ReserveStock]) -> BatchOutcome:
         command = claimed.command
@@ -48,6 +58,12 @@ def decide(
         refusal = _refuse(command, demands, offers, limits)
         if refusal is not None:
             return Rejected(refusal)
+        asking = Asking(claimed.principal, ids.unix_ms(claimed.id))
+        for key, units in demands.items():
+            why = refuse_units(offers[key], units, asking, counted)
+            if why is not None:
+                plan.over.update(key_of_buyer(offers[key], asking.buyer))
+                return Rejected(Rejection(409, Code.QUANTITY_LIMIT, why, _path(command, key)))
         for key, units in demands.items():
             plan.wanted[key] = plan.wanted.get(key, 0) + units
         plan.short.update(key for key, units in demands.items() if units > left[key])
@@ -57,8 +73,9 @@ def decide(
             return Rejected(Rejection(409, Code.OUT_OF_STOCK, detail, _path(command, missing)))
         expires_at = now + timedelta(seconds=command.seconds or limits.reservation_seconds)
         made = _hold(claimed, demands, expires_at, plan)
-        for key, units in demands.items():
+        for held, (key, units) in zip(made, demands.items(), strict=True):
             left[key] -= units
+            plan.limited.extend(take(offers[key], held.id, units, asking, counted))
         return Succeeded(MadeHolds(made, expires_at))
 
     plan.outcomes.extend(decide_each(commands, reserve))

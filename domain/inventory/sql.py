@@ -327,9 +327,18 @@ async def restock(conn: Connection, ended: Ended, *, lock_too: Iterable[StockKey
 
 
 async def expire_due_of_offers(
-    conn: Connection, offers: Sequence[OfferKey], now: object, *, actor: UUID, but: Collection[UUID] = ()
+    conn: Connection,
+    offers: Sequence[OfferKey],
+    now: object,
+    *,
+    actor: UUID,
+    but: Collection[UUID] = (),
+    also: Iterable[UUID] = (),
 ) -> Ended:
-    """End the oldest due reservations of offers, at most 500 each, but for some; see :func:`end_reservations`."""
+    """End the oldest due reservations of offers, at most 500 each, but for some; see :func:`end_reservations`.
+
+    ``also`` are due, too, and locked already.
+    """
     rows = await conn.fetch(LOCK_DUE_OF_OFFERS, [o[0] for o in offers], [o[1] for o in offers], now, DUE_PER_OFFER_MAX)
-    found = sorted(row["id"] for row in rows if row["id"] not in but)
+    found = sorted({*also, *(row["id"] for row in rows)} - set(but))
     return await end_reservations(conn, found, ReservationStatus.EXPIRED, actor=actor, reason="due")

@@ -33,6 +33,17 @@ class Reservations(Table):
     version = Integer(default=1)
 
 
+class LimitedHolds(Table):
+    """Reservations that count against a limit per buyer, with the limit they were made under."""
+
+    variant_id = UUID(primary_key=True, default=None)
+    seller_id = UUID(default=None)
+    buyer = UUID(default=None)
+    reservation_id = UUID(default=None)
+    most = Integer(default=None)
+    window_seconds = Integer(default=None)
+
+
 class Movements(Table):
     """Every change of the figures, append-only; they sum to them."""
 

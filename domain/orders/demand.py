@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from domain.accounts.address_model import PostalAddress
 from domain.catalog.model import Offer, OfferKey
+from domain.inventory.buyer_limits import Asking, Taken, refuse_units
 from domain.inventory.hold_model import Hold
 from domain.orders.basket import Pricing, address_of, basket_of, refuse_codes, unit_price
 from domain.orders.model import CodesMode, PlaceOrder
@@ -38,13 +39,14 @@ class PricedOrder(Struct, frozen=True):
 
 
 class Market(Struct, frozen=True):
-    """What orders are decided against; ``holds`` are those they name."""
+    """What orders are decided against: ``holds`` are those they name, ``taken`` what buyers have of limited offers."""
 
     offers: Mapping[OfferKey, Offer]
     pricing: Pricing
     now: datetime
     line_quantity_max: int
     holds: Mapping[UUID, Hold] = field(default_factory=dict)
+    taken: Taken = field(default_factory=dict)
 
 
 def offers_of(commands: Iterable[PlaceOrder]) -> list[OfferKey]:
@@ -117,6 +119,15 @@ def refuse_for_stock(demands: Sequence[Demand], left: Mapping[OfferKey, int]) ->
         return None
     available = max(left[first.key], 0)
     return Rejection(409, Code.OUT_OF_STOCK, f"{first.quantity} wanted, {available} available", f"lines[{first.index}]")
+
+
+def refuse_for_limits(demands: Sequence[Demand], asking: Asking, market: Market) -> tuple[Rejection, Demand] | None:
+    """Refuse an order of which the buyer may not have so many units, and say of which demand."""
+    for demand in demands:
+        why = refuse_units(market.offers[demand.key], demand.quantity, asking, market.taken)
+        if why is not None:
+            return Rejection(409, Code.QUANTITY_LIMIT, why, f"lines[{demand.index}]"), demand
+    return None
 
 
 def price_order(

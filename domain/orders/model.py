@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 from domain.accounts.address_model import PostalAddress
 from domain.accounts.model import Email
 from domain.catalog.model import OfferKey
+from domain.inventory.buyer_limits import BuyerKey, LimitedHold
 from domain.inventory.model import Movement, Reservation, StockKey
 from domain.journal.model import BatchOutcome, Command, Event, Lane
 from domain.money import Currency, Minor, Money
@@ -360,3 +361,6 @@ class PlacementPlan(Struct, frozen=True):
     """commission rules that lines pay by now"""
     taken_over: dict[UUID, TakenOver]
     """holds that orders take over"""
+    limited: list[LimitedHold]
+    over: set[BuyerKey]
+    """buyers who were refused for how much they have already"""

@@ -13,6 +13,7 @@ import msgspec
 
 from domain import ids
 from domain.catalog.model import Offer, OfferKey
+from domain.inventory.buyer_limits import Asking, Taken, key_of_buyer, take
 from domain.inventory.hold_model import Hold
 from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
 from domain.journal.declare import decide_each
@@ -25,6 +26,7 @@ from domain.orders.demand import (
     add_up,
     price_order,
     refuse_for_codes,
+    refuse_for_limits,
     refuse_for_stock,
     unit_prices,
 )
@@ -63,6 +65,8 @@ def new_plan() -> PlacementPlan:
         limits={},
         used_rules=set(),
         taken_over={},
+        limited=[],
+        over=set(),
     )
 
 
@@ -75,12 +79,17 @@ def decide(
     hold: timedelta,
     line_quantity_max: int,
     holds: Mapping[UUID, Hold] | None = None,
+    taken: Taken | None = None,
 ) -> PlacementPlan:
-    """Decide a batch of orders against offers, rules and named holds as read; see :class:`PlacementPlan`."""
+    """Decide a batch of orders against offers, rules, named holds and what buyers have as read.
+
+    See :class:`PlacementPlan`.
+    """
     standing = dict(holds or {})
+    counted = {key: dict(had) for key, had in (taken or {}).items()}
     left = {key: offer.available for key, offer in offers.items()}
     pricing = msgspec.structs.replace(pricing, usage=pricing.usage.copy())
-    market = Market(offers, pricing, now, line_quantity_max, standing)
+    market = Market(offers, pricing, now, line_quantity_max, standing, counted)
     plan = new_plan()
 
     def place(claimed: Claimed[PlaceOrder]) -> BatchOutcome:
@@ -92,6 +101,11 @@ def decide(
         named = holds_for(command.reservation_ids, buyer, demands, standing, claimed.created_at)
         if isinstance(named, Rejection):
             return Rejected(named)
+        asking = Asking(buyer, ids.unix_ms(claimed.id), command.reservation_ids)
+        over = refuse_for_limits(demands, asking, market)
+        if over is not None:
+            plan.over.update(key_of_buyer(offers[over[1].key], buyer))
+            return Rejected(over[0])
         there = with_freed(left, freed := freed_by(named))
         for demand in demands:
             anew = max(demand.quantity - freed.get(demand.key, 0), 0)
@@ -114,6 +128,11 @@ def decide(
         _take_over(claimed, named, standing, plan)
         left.update({key: there[key] for key in freed})
         _take(order, left, plan)
+        for line in order.lines:
+            offer = offers[line.variant_id, line.seller_id]
+            if offer.quantity_window_seconds is not None:
+                held = ids.child(order.id, ids.Kind.RESERVATION, line.line_no)
+                plan.limited.extend(take(offer, held, line.quantity, asking, counted))
         _use(order, pricing, plan)
         plan.orders.append(order)
         plan.events.append(event)

@@ -1,8 +1,8 @@
 """What placing an order would charge now, line by line, and why.
 
 Invariant: decided by the functions that place orders (``demand``), on the same rules. A quote without a refusal is what
-placing charges. Where stock or codes stand against placing, the quote says so with the refusal that placing would give,
-and what would be charged but for that. For anything else a quote is refused as placing is.
+placing charges. Where stock, a limit or codes stand against placing, the quote says so with the refusal that placing
+would give, and what would be charged but for that. For anything else a quote is refused as placing is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,17 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.catalog.model import OfferKey
+from domain.inventory.buyer_limits import Asking, moment
 from domain.money import Money
-from domain.orders.demand import Market, PricedOrder, add_up, price_order, refuse_for_codes, refuse_for_stock
+from domain.orders.demand import (
+    Market,
+    PricedOrder,
+    add_up,
+    price_order,
+    refuse_for_codes,
+    refuse_for_limits,
+    refuse_for_stock,
+)
 from domain.orders.demand import unit_prices as prices_of
 from domain.orders.model import PlaceOrder
 from domain.orders.taking_over import freed_by, holds_for, with_freed
@@ -151,7 +160,9 @@ def decide(command: PlaceOrder, buyer: UUID, market: Market) -> Quotation | Reje
     if isinstance(named, Rejection):
         return named
     left = with_freed({key: offer.available for key, offer in market.offers.items()}, freed_by(named))
-    refusal = refuse_for_stock(demands, left) or refuse_for_codes(command, priced.version)
+    asking = Asking(buyer, moment(market.now), command.reservation_ids)
+    over, _ = refuse_for_limits(demands, asking, market) or (None, None)
+    refusal = over or refuse_for_stock(demands, left) or refuse_for_codes(command, priced.version)
     version = priced.version
     discount = sum(each.amount_minor for each in version.applied)
     parts = [(line.net_minor, line.tax) for line in version.lines]

@@ -13,6 +13,7 @@ import msgspec
 
 from domain.connection import Connection
 from domain.ids import Kind, child
+from domain.inventory.limit_sql import limited_rows
 from domain.inventory.sql import movement_rows, reservation_rows
 from domain.journal.model import Status
 from domain.journal.sql import event_rows
@@ -141,6 +142,7 @@ def placed_rows(plan: PlacementPlan) -> list[Rows]:
         *order_rows(plan.orders),
         reservation_rows(plan.reservations),
         movement_rows(plan.movements),
+        limited_rows(plan.limited),
         redemption_rows(plan.redemptions),
         event_rows(plan.events),
     ]

@@ -42,3 +42,22 @@ async def a_hold_has_a_version_nobody_told_of(conn, _trade):
 async def a_hold_ends_otherwise_than_is_told(conn, _trade):
     await conn.execute("ALTER TABLE events DISABLE TRIGGER events_frozen")
     await conn.execute("UPDATE events SET type = 'reservation.expired' WHERE type = 'reservation.released'")
+
+
+@breaks("limits_are_kept")
+async def a_buyer_has_more_than_the_limit(conn, trade):
+    await conn.execute(
+        "INSERT INTO limited_holds (variant_id, seller_id, buyer, reservation_id, most, window_seconds)"
+        " SELECT variant_id, seller_id, owner, id, quantity - 1, 60 FROM reservations"
+        " WHERE order_id = $1 AND quantity > 1",
+        trade.placed,
+    )
+
+
+@breaks("limits_are_kept")
+async def somebody_elses_units_are_counted(conn, trade):
+    await conn.execute(
+        "INSERT INTO limited_holds (variant_id, seller_id, buyer, reservation_id, most, window_seconds)"
+        " SELECT variant_id, seller_id, id, id, quantity, 60 FROM reservations WHERE order_id = $1",
+        trade.placed,
+    )

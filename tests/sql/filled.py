@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.catalog import sql as catalog
-from domain.inventory import hold_sql, stock_sql
+from domain.inventory import hold_sql, limit_sql, stock_sql
 from domain.inventory import reads as inventory_reads
 from domain.inventory import sql as inventory
 from domain.journal import answers_sql
@@ -54,6 +54,8 @@ INSERT INTO price_versions (order_id, version, lines, amounts_minor, total_minor
 INSERT INTO cancelled_lines (order_id, line_no, command_id) SELECT id, 0, id FROM numbers;
 INSERT INTO reservations (id, variant_id, seller_id, quantity, owner, order_id, expires_at)
     SELECT id, variant, seller, 1, buyer, id, now() + make_interval(secs => n - 100) FROM numbers;
+INSERT INTO limited_holds (variant_id, seller_id, buyer, reservation_id, most, window_seconds)
+    SELECT variant, seller, buyer, id, 3, 3600 FROM numbers;
 INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, actor)
     SELECT id, 'reserved', variant, seller, 1, buyer FROM numbers;
 INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.placed', '{{}}', buyer FROM numbers;
@@ -182,11 +184,16 @@ def _of_stock(sample: Any) -> Arguments:
     zeros, now = [0] * count, datetime.now(UTC)
     stock = (variants, sellers, zeros)
     i, c, s, r = inventory.__name__, catalog.__name__, stock_sql.__name__, inventory_reads.__name__
-    h = hold_sql.__name__
+    h, b = hold_sql.__name__, limit_sql.__name__
+    buyers = (variants, sellers, sample["buyers"])
     page = (now, ids[0], "sold", 50, None, None)
     return {
         (s, "LOAD_FIGURES"): stock,
         (h, "LOAD_HOLDS"): (ids,),
+        (b, "LOCK_BUYERS"): buyers,
+        (b, "LOAD_TAKEN"): (*buyers, ids),
+        (b, "HAS_DUE_OF_BUYERS"): (*buyers, now),
+        (b, "LOCK_DUE_OF_BUYERS"): (*buyers, now),
         (h, "EXTEND_HOLDS"): (ids, [now] * count, [2] * count),
         (s, "SET_FIGURES"): (*stock, [1] * count, zeros, [None] * count, [2] * count, [1] * count),
         (r, "LOAD_STOCK"): (variants[0], sellers[0]),

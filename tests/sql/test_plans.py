@@ -30,6 +30,7 @@ MODULES = [
     "domain.inventory.sql",
     "domain.inventory.stock_sql",
     "domain.inventory.hold_sql",
+    "domain.inventory.limit_sql",
     "domain.inventory.reads",
     "domain.catalog.sql",
     "domain.catalog.attribute_reads",

@@ -20,6 +20,21 @@ CREATE INDEX movements_at ON movements (at);
 """
 
 
+LIMITED = """
+-- Which reservations count against the limit that an offer has per buyer and time, and the limit they were made under.
+-- Whether they still count, their own rows say.
+CREATE TABLE limited_holds (
+    variant_id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    buyer uuid NOT NULL,
+    reservation_id uuid NOT NULL,
+    most integer NOT NULL CHECK (most > 0),
+    window_seconds integer NOT NULL CHECK (window_seconds > 0),
+    PRIMARY KEY (variant_id, seller_id, buyer, reservation_id)
+);
+"""
+
+
 def statements() -> list[str]:
     """Return the statements in the order they run."""
-    return [STOCK, RESERVATIONS, MOVEMENTS]
+    return [STOCK, RESERVATIONS, MOVEMENTS, LIMITED]

@@ -12,6 +12,7 @@ import pytest
 
 from domain.journal.model import Lane
 from infra import postgres
+from infra.gateways.registry import gateways_of
 from infra.settings import SettingError, Settings, read
 from tests.builders import SECRET_KEY
 
@@ -46,6 +47,12 @@ BAD = {
     "a key beyond the longest life": ("API_KEY_DAYS", "367"),
     "a short key of encryption": ("ENCRYPTION_KEYS", f"{'k' * 32},short-secret"),
     "an empty key of encryption": ("ENCRYPTION_KEYS", f"{'k' * 32},"),
+    "a short secret of the sandbox": ("SANDBOX_WEBHOOK_SECRET", "short"),
+    "a secret of the sandbox that is no base64": ("SANDBOX_WEBHOOK_SECRET", "whsec_A"),
+    "nowhere to send webhooks": ("SANDBOX_WEBHOOK_URL", "127.0.0.1:8000"),
+    "a key that is not Stripe's": ("STRIPE_SECRET_KEY", "pk_live_other-password"),
+    "a secret of webhooks that is not Stripe's": ("STRIPE_WEBHOOK_SECRET", "short-secret"),
+    "a breaker that never closes": ("BREAKER_SECONDS", "0"),
     "a hold beyond the longest": ("RESERVATION_SECONDS", "86400"),
 }
 
@@ -112,6 +119,29 @@ async def test_behind_a_pooler_its_own_limits_rule():
     await postgres.check_connections(read({**GOOD, "DATABASE_POOLER": "transaction", "API_CONNECTIONS_MAX": "1000"}))
     with pytest.raises(OSError, match=r"connect|refused|failed"):
         await postgres.check_connections(read({**GOOD, "API_CONNECTIONS_MAX": "1000"}))
+
+
+def test_stripe_needs_the_secret_of_its_webhooks_and_where_buyers_come_back_to():
+    with_key = {**GOOD, "STRIPE_SECRET_KEY": "sk_test_1"}
+    with pytest.raises(SettingError, match="STRIPE_WEBHOOK_SECRET is not set"):
+        read(with_key)
+    with pytest.raises(SettingError, match="PUBLIC_URL is not set"):
+        read({**with_key, "STRIPE_WEBHOOK_SECRET": "whsec_1"})
+    whole = read({**with_key, "STRIPE_WEBHOOK_SECRET": "whsec_1", "PUBLIC_URL": "https://shop.example"})
+    assert set(gateways_of(whole)) == {"stripe"}
+
+
+def test_there_is_no_sandbox_unless_it_has_a_secret():
+    assert gateways_of(read(GOOD)) == {}
+    assert set(gateways_of(read({**GOOD, "SANDBOX_WEBHOOK_SECRET": "a secret of it"}))) == {"sandbox"}
+
+
+@pytest.mark.anyio
+async def test_the_sandboxs_connections_count_among_those_that_postgresql_has_to_allow(database_url: str):
+    given = {**GOOD, "DATABASE_URL": database_url, "API_CONNECTIONS_MAX": "176"}
+    await postgres.check_connections(read(given))
+    with pytest.raises(SettingError, match="8 of the sandbox"):
+        await postgres.check_connections(read({**given, "SANDBOX_WEBHOOK_SECRET": "a secret of it"}))
 
 
 def test_an_empty_variable_counts_as_one_that_is_not_set():

@@ -10,6 +10,8 @@ import pytest
 
 from domain.accounts.mail import MailKind, SendAccountMail
 from domain.accounts.model import Purpose
+from domain.journal.model import Status
+from domain.journal.reads import load_jobs
 from infra import mail
 from infra.clock import new_id
 from infra.onetime import read
@@ -186,6 +188,9 @@ async def test_while_the_server_is_away_mails_wait_untried_and_nobody_knocks(rig
         waiting = await held_back(rig, ids)
         assert 16 <= len(waiting) <= 17, "one more may be under way when the third fails"
         assert {(row["attempts"], row["generation"], row["lease"]) for row in waiting} == {(0, 0, None)}
+        shown = await load_jobs(rig.conn, ids)
+        assert {shown[row["id"]].status for row in waiting} == {Status.QUEUED}
+        assert {shown[row["id"]].error for row in waiting} == {row["error"] for row in waiting}, "an operator sees why"
         assert await rig.conn.fetchval("SELECT min(run_at) FILTER (WHERE attempts = 0) > now() + '50 s' FROM pending")
         async with mail_server(port=port) as server:
             for _ in range(3):

@@ -14,7 +14,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import cart_rows, offer_rows, pricing_rows, product_rows, taxonomy_rows
+from tests.sql import cart_rows, offer_rows, pricing_rows, product_rows, sandbox_rows, taxonomy_rows
 
 ROWS = 12_000
 
@@ -60,6 +60,7 @@ INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, ac
     SELECT id, 'reserved', variant, seller, 1, buyer FROM numbers;
 INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.placed', '{{}}', buyer FROM numbers;
 {taxonomy_rows.FILL}
+{sandbox_rows.FILL}
 {cart_rows.FILL}
 """
 
@@ -79,6 +80,7 @@ def statements(sample: Any) -> Arguments:
         **product_rows.statements(sample),
         **pricing_rows.statements(sample),
         **cart_rows.statements(sample),
+        **sandbox_rows.statements(sample),
     }
 
 

@@ -58,6 +58,7 @@ MODULES = [
     "domain.pricing.promotion_sql",
     "domain.pricing.use_sql",
     "domain.pricing.version_sql",
+    "infra.gateways.sandbox_books",
 ]
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
 QUERIES: dict[tuple[str, str], str] = {

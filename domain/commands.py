@@ -13,6 +13,16 @@ from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
+from domain.payments.model import (
+    CapturePayment,
+    CheckPayment,
+    ConfirmPayment,
+    RefundPayment,
+    StartPayment,
+    TakeNotice,
+    VoidPayment,
+)
+from domain.payments.reconciliation import ReconcileCharges, RefundOrphan, SweepPayments
 from domain.payments.sandbox import SendSandboxWebhook
 from domain.pricing.codes import MakeCodes
 from domain.pricing.promotion_sweep import SweepPromotions
@@ -23,6 +33,16 @@ COMMANDS: tuple[type[Command], ...] = (
     CancelOrder,
     ConfirmOrder,
     ApplyPromotions,
+    StartPayment,
+    ConfirmPayment,
+    CapturePayment,
+    VoidPayment,
+    CheckPayment,
+    RefundPayment,
+    TakeNotice,
+    SweepPayments,
+    ReconcileCharges,
+    RefundOrphan,
     SnapshotCommissions,
     MakeCodes,
     SweepPromotions,
@@ -45,6 +65,7 @@ SWEEPS: dict[str, Command] = {
     command.job: command
     for command in (
         ExpireReservations(),
+        SweepPayments(),
         SweepPromotions(),
         RelistProducts(),
         RescueRuns(),

@@ -27,6 +27,7 @@ from domain.orders import commission_audit_sql as commission
 from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
 from domain.orders.price_audit_sql import in_slice as _in
+from domain.payments import audit_sql as payments
 from domain.pricing import audit_sql as pricing
 
 SAMPLE_MAX = 5
@@ -182,8 +183,9 @@ FULL JOIN (
     FROM cancelled_lines GROUP BY command_id
 ) l ON l.command_id = c.id
 WHERE l.command_id IS NULL
-   OR (c.id IS NULL AND l.command_id >= {_FIRST_COMMAND})
-   OR l.orders <> 1
+   OR (c.id IS NULL AND l.command_id >= {_FIRST_COMMAND}
+       AND NOT EXISTS (SELECT FROM commands k WHERE k.id = l.command_id AND k.job <> 'cancel_orders'))
+   OR (l.orders <> 1 AND c.id IS NOT NULL)
    OR (c.id IS NOT NULL AND (c.lines IS DISTINCT FROM l.lines OR c.order_id IS DISTINCT FROM l.order_id))
 """
 
@@ -199,7 +201,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN (
     SELECT l.order_id, array_agg(l.line_no ORDER BY l.line_no) AS lines
     FROM order_lines l LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
-    WHERE c.order_id IS NULL AND {_in("l.order_id")} GROUP BY l.order_id
+    WHERE (c.order_id IS NULL OR c.paid) AND {_in("l.order_id")} GROUP BY l.order_id
 ) w ON w.order_id = o.id
 WHERE {_in("o.id")}
   AND ARRAY(SELECT n FROM unnest(p.lines) AS n ORDER BY n) IS DISTINCT FROM coalesce(w.lines, '{{}}')
@@ -264,9 +266,12 @@ _EXPIRED_ORDERS_MATCH_EVENTS = f"""
 SELECT coalesce(o.id, e.stream)::text AS key
 FROM (SELECT id FROM orders WHERE expired_at IS NOT NULL AND {_in("id")}) o
 FULL JOIN (
-    SELECT stream, count(*) AS times FROM events WHERE type = 'order.expired' AND {_in("stream")} GROUP BY stream
+    SELECT stream, max(version) FILTER (WHERE type = 'order.expired') AS expired,
+           max(version) FILTER (WHERE type = 'order.taken_up_again') AS taken,
+           count(*) FILTER (WHERE type = 'order.expired') AS times
+    FROM events WHERE type IN ('order.expired', 'order.taken_up_again') AND {_in("stream")} GROUP BY stream
 ) e ON e.stream = o.id
-WHERE o.id IS NULL OR e.stream IS NULL OR e.times <> 1
+WHERE e.times > 1 OR (o.id IS NOT NULL) <> (coalesce(e.expired, 0) > coalesce(e.taken, 0))
 """
 
 _ORDER_VERSION_IS_LAST_EVENT = f"""
@@ -278,21 +283,33 @@ LEFT JOIN (
 WHERE {_in("o.id")} AND (o.version IS DISTINCT FROM e.last OR e.events IS DISTINCT FROM o.version)
 """
 
+
+def _hold(parent: str, line_no: str) -> str:
+    """The id of the reservation of a line, a child of its order or of the command that took its stock again."""
+    number = f"lpad(to_hex({ids.Kind.RESERVATION << 10} + {line_no}), 3, '0')"
+    return f"(left({parent}::text, 33) || {number})::uuid"
+
+
 # Holds that are due may be taken back for another order a moment before their own order expires.
 _OPEN_LINES_ARE_HELD = f"""
 SELECT l.order_id::text AS key
 FROM order_lines l
 JOIN orders o ON o.id = l.order_id AND {_in("o.id")}
 LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
-LEFT JOIN (SELECT * FROM reservations WHERE {_in("id")}) r
-  ON r.id = (left(l.order_id::text, 33) || lpad(to_hex({ids.Kind.RESERVATION << 10} + l.line_no), 3, '0'))::uuid
+LEFT JOIN (
+    SELECT * FROM reservations WHERE {_in("id")}
+    UNION ALL
+    SELECT r.* FROM orders h JOIN order_lines m ON m.order_id = h.id
+    JOIN reservations r ON r.id = {_hold("h.held_by", "m.line_no")}
+    WHERE h.held_by IS NOT NULL AND {_in("h.id")} AND NOT ({_in("r.id")})
+) r ON r.id = {_hold("coalesce(o.held_by, o.id)", "l.line_no")}
 WHERE {_in("l.order_id")} AND (
     r.id IS NULL
     OR r.order_id IS DISTINCT FROM l.order_id OR r.owner <> o.buyer OR r.quantity <> l.quantity
     OR (r.variant_id, r.seller_id) <> (l.variant_id, l.seller_id)
-    OR (c.order_id IS NULL AND o.expired_at IS NULL
-        AND r.status NOT IN ('active', 'confirmed')
-        AND NOT (r.status = 'expired' AND o.expires_at <= now())))
+    OR (c.order_id IS NULL AND o.expired_at IS NULL AND CASE
+        WHEN o.payment IN ('authorized', 'paid', 'partially_refunded', 'refunded') THEN r.status <> 'confirmed'
+        ELSE r.status <> 'active' AND NOT (r.status = 'expired' AND o.expires_at <= now()) END))
 GROUP BY 1
 """
 
@@ -304,6 +321,19 @@ LEFT JOIN cancelled_lines c
   ON c.order_id = r.order_id AND c.line_no = ('x' || right(r.id::text, 3))::bit(12)::int & 1023
 WHERE r.status = 'active' AND r.order_id IS NOT NULL
   AND (o.id IS NULL OR o.expired_at IS NOT NULL OR c.order_id IS NOT NULL)
+"""
+
+# What was sold and is cancelled is back on the shelf, once; of an order that expired nothing was sold.
+_DEAD_SALES_ARE_RETURNED = """
+SELECT r.id::text AS key
+FROM reservations r
+JOIN orders o ON o.id = r.order_id
+LEFT JOIN cancelled_lines c
+  ON c.order_id = r.order_id AND c.line_no = ('x' || right(r.id::text, 3))::bit(12)::int & 1023
+LEFT JOIN movements m ON m.cause_id = r.id AND m.kind = 'returned'
+WHERE r.status = 'confirmed' AND (
+    o.expired_at IS NOT NULL
+    OR (c.order_id IS NOT NULL AND (m.on_hand_delta IS DISTINCT FROM r.quantity OR m.reserved_delta <> 0)))
 """
 
 INVARIANTS: Mapping[str, str] = {
@@ -326,6 +356,8 @@ INVARIANTS: Mapping[str, str] = {
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
     **carts.CARTS,
+    "dead_sales_are_returned": _DEAD_SALES_ARE_RETURNED,
+    **payments.PAYMENTS,
     **redemptions.REDEMPTIONS,
     **pricing.PROMOTIONS,
     **commission.COMMISSION,

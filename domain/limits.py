@@ -23,3 +23,5 @@ class Limits(Struct, frozen=True, kw_only=True):
     worker_silence_seconds: float = 5.0
     verify_link_seconds: int = 172_800
     reset_link_seconds: int = 3_600
+    chargeback_liability: str = "seller"
+    payment_check_seconds: float = 300.0

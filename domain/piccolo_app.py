@@ -40,7 +40,15 @@ from domain.journal.tables import (
     Workers,
 )
 from domain.orders.tables import CancelledLines, CartLines, Carts, OrderLines, Orders, PriceVersions, SellerOrders
-from domain.payments.tables import SandboxIntents
+from domain.payments.tables import (
+    Chargebacks,
+    CommissionReversals,
+    OrphanedCharges,
+    Payments,
+    Reconciliations,
+    Refunds,
+    SandboxIntents,
+)
 from domain.pricing.tables import (
     CodeBatches,
     CommissionRules,
@@ -104,6 +112,12 @@ TABLES = [
     CancelledLines,
     Carts,
     CartLines,
+    Payments,
+    Refunds,
+    Chargebacks,
+    OrphanedCharges,
+    Reconciliations,
+    CommissionReversals,
     SandboxIntents,
 ]
 

@@ -54,6 +54,9 @@ class Code(StrEnum):
     CART_STATE = "cart_state"
     ORDER_NOT_PLACED = "order_not_placed"
     ORDER_STATE = "order_state"
+    PAYMENT_STATE = "payment_state"
+    PAYMENT_DECLINED = "payment_declined"
+    UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_CATEGORY = "unknown_category"
     CATEGORY_CYCLE = "category_cycle"
@@ -91,6 +94,8 @@ _TITLES = {
     Code.RESERVATION_STATE: "The reservation's state doesn't allow this",
     Code.ORDER_STATE: "The order's state doesn't allow this",
     Code.CART_STATE: "The cart's state doesn't allow this",
+    Code.PAYMENT_STATE: "The payment's state doesn't allow this",
+    Code.PAYMENT_DECLINED: "The payment didn't go through",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.BAD_SIGNATURE: "The webhook's signature doesn't hold",
     Code.SELLER_STATE: "The seller's state doesn't allow this",

@@ -99,6 +99,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     journal_days: Annotated[int, Meta(ge=2, le=3_660)] = 30
     cart_days: Annotated[int, Meta(ge=1, le=3_660)] = 30
 
+    payment_check_seconds: Seconds = 300.0
+    chargeback_liability: Literal["seller", "platform"] = "seller"
+
     api_key_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
     api_key_days_max: Annotated[int, Meta(ge=1, le=3_660)] = 366
     email_verification: Literal["required", "optional"] = "required"
@@ -132,6 +135,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             worker_silence_seconds=self.worker_silence_seconds,
             verify_link_seconds=self.verify_link_seconds,
             reset_link_seconds=self.reset_link_seconds,
+            chargeback_liability=self.chargeback_liability,
+            payment_check_seconds=self.payment_check_seconds,
         )
 
     def encryption_secrets(self) -> tuple[str, ...]:

@@ -1,16 +1,15 @@
-"""Cancel orders that aren't paid, whole or by line: lock the orders, decide, write, give the stock back last."""
+"""Cancel orders, whole or by line: lock the orders, decide, write, give money and stock back."""
 
 from collections.abc import Sequence
 
-from domain.inventory.model import ReservationStatus
-from domain.inventory.sql import end_reservations, restock
 from domain.journal.declare import Batch, batch
 from domain.journal.model import BatchOutcome
-from domain.journal.sql import insert_events
 from domain.orders import cancellation
 from domain.orders.model import CancelOrder, ConfirmOrder
-from domain.orders.sql import apply_cancellations, cancel_parked, load_open_orders, load_placings, lock_orders
-from domain.pricing.use_sql import return_uses, set_redeemed
+from domain.orders.sql import cancel_parked, load_placings
+from domain.payments.settlement import SettlementPlan
+from domain.payments.sql import load_accounts
+from jobs.settling import write_plan
 
 
 @batch(CancelOrder)
@@ -20,23 +19,13 @@ async def cancel_orders(batch: Batch[CancelOrder]) -> Sequence[BatchOutcome]:
     ids = sorted({claimed.command.order_id for claimed in batch.commands})
     # The placement's outcome first, then the order: an outcome seen here has its order visible below.
     placings = await load_placings(conn, ids)
-    await lock_orders(conn, ids)
-    orders = await load_open_orders(conn, ids)
-    plan = cancellation.decide(batch.commands, orders, placings)
-    await cancel_parked(conn, plan.unplaced)
-    await apply_cancellations(conn, plan)
-    await insert_events(conn, plan.events)
-    released = await end_reservations(
-        conn,
-        sorted(plan.reservations),
-        ReservationStatus.RELEASED,
-        actor=plan.reservations,
-        reason="order cancelled",
-    )
-    await return_uses(conn, plan.freed, [], batch.now)
-    await set_redeemed(conn, plan.redeemed)
-    await restock(conn, released)
+    accounts = await load_accounts(conn, ids)
+    orders = {order_id: account.order for order_id, account in accounts.items()}
+    plan = SettlementPlan(cancelled=cancellation.decide(batch.commands, orders, placings))
+    plan.orders.update({order_id: orders[order_id] for order_id in plan.cancelled.versions})
+    await cancel_parked(conn, plan.cancelled.unplaced)
+    await write_plan(batch, plan, accounts)
     correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
-    for order_id in plan.free:
+    for order_id in plan.cancelled.free:
         batch.follow_up(ConfirmOrder(order_id), correlations[order_id])
-    return plan.outcomes
+    return plan.cancelled.outcomes

@@ -1,4 +1,4 @@
-"""Expire reservations that are due, and the unpaid orders they belong to.
+"""Expire reservations that are due, and the orders they belong to, if nobody has paid for those.
 
 Without named orders one command takes one bounded step and follows itself up while there is more, so no
 transaction grows with the backlog. Orders are locked before their reservations, as everywhere.
@@ -17,6 +17,7 @@ from domain.journal.model import SYSTEM, BatchOutcome, Event, Succeeded
 from domain.journal.sql import insert_events
 from domain.orders.model import OrderExpired
 from domain.orders.sql import expire_orders, load_reservations_of, lock_orders
+from domain.payments.model import VoidPayment
 from domain.pricing.use_sql import return_uses
 
 STEP_RESERVATIONS = 1_000
@@ -55,7 +56,11 @@ async def expire_reservations(batch: Batch[ExpireReservations]) -> Sequence[Batc
     lines: dict[UUID, list[int]] = {order: [] for order in expired}
     for order, line_no in held.values():
         lines[order].append(line_no)
-    await insert_events(conn, [_event(o, version, lines[o], correlation) for o, version in expired.items()])
+    await insert_events(conn, [_event(o, order.version, lines[o], correlation) for o, order in expired.items()])
+    for gone in expired.values():
+        # Should the money come all the same, the payment is late.
+        if gone.payment_id is not None:
+            batch.follow_up(VoidPayment(gone.payment_id), correlation)
     # A step that could end nothing must not follow itself up for ever.
     more = more and bool(ended.rows)
     if more:

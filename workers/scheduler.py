@@ -25,6 +25,7 @@ from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.payments.reconciliation import SweepPayments
 from domain.pricing.promotion_sweep import SweepPromotions
 from infra import postgres, telemetry
 from infra.boot import boot
@@ -43,6 +44,7 @@ def periods(config: Settings) -> dict[str, float]:
     """How often each sweep is due, in seconds, by job."""
     return {
         ExpireReservations.job: config.expiry_sweep_seconds,
+        SweepPayments.job: config.payment_check_seconds,
         SweepPromotions.job: config.promotion_sweep_seconds,
         RelistProducts.job: config.relist_sweep_seconds,
         RescueRuns.job: config.rescue_sweep_seconds,

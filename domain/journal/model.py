@@ -153,6 +153,14 @@ class NewCommand(Struct, frozen=True):
     delay_seconds: float = 0.0
 
 
+class Cause(Struct, frozen=True):
+    """Whose doing a change is: the command's, asked for by ``actor``, under a correlation id."""
+
+    command_id: UUID
+    correlation: str
+    actor: UUID = SYSTEM
+
+
 class Event(Struct, frozen=True):
     """A fact about one aggregate, appended in the transaction that makes it true. ``data`` is JSON."""
 

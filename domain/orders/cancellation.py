@@ -1,25 +1,31 @@
-"""The decision to cancel orders that aren't paid, whole or by line.
+"""The decision to cancel orders, whole or by line.
 
 Invariant: pure; one command at a time in the order given, each seeing what the ones before it decided. A line is
 cancelled once, its units go back once, and no other line's amount changes.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from domain import ids
 from domain.journal.declare import decide_each
-from domain.journal.model import BatchOutcome, Claimed, Deferred, Event, Rejected, Status, Succeeded
+from domain.journal.model import BatchOutcome, Cause, Claimed, Deferred, Event, Rejected, Status, Succeeded
 from domain.money import Money
-from domain.orders.lifecycle import order_status, refuse_cancelling
+from domain.orders.lifecycle import CONFIRMED, UNDER_WAY, order_status, refuse_cancelling
 from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
 from domain.orders.price import Price, freed_by, without
 from domain.rejections import Code, Rejection
 
 _encode = msgspec.json.Encoder().encode
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CAPTURED = CONFIRMED - {Payment.AUTHORIZED}
+_UNCAPTURED = UNDER_WAY | {Payment.AUTHORIZED}
+# An order whose payment was voided had been confirmed: what it held had been sold.
+_SOLD = CONFIRMED | {Payment.VOIDED}
 
 
 class Placing(Struct, frozen=True):
@@ -30,10 +36,11 @@ class Placing(Struct, frozen=True):
 
 
 class OpenOrder(Struct):
-    """An order under lock, as cancelling sees and changes it.
+    """An order under lock, as those who change it see it.
 
-    ``price`` is the last price version, with the lines that still count; ``sellers`` maps lines to sellers;
-    ``fulfilments`` stands per seller, in the order of their numbers. ``version`` is the stream's last.
+    ``price`` is what counts of it: the last price version, without the lines that were cancelled after it was paid.
+    ``sellers`` maps lines to sellers; ``fulfilments`` stands per seller, in the order of their numbers. ``version`` is
+    the stream's last. ``payment_id`` is the attempt that moves it, ``held_by`` whose children its reservations are.
     """
 
     id: UUID
@@ -46,35 +53,53 @@ class OpenOrder(Struct):
     price: Price
     sellers: dict[int, UUID]
     fulfilments: dict[UUID, Fulfilment]
+    number: int = 0
+    placed_at: datetime = EPOCH
+    expires_at: datetime = EPOCH
+    payment_id: UUID | None = None
+    held_by: UUID | None = None
+
+    def hold_of(self, line_no: int) -> UUID:
+        """The reservation of a line."""
+        return ids.child(self.held_by or self.id, ids.Kind.RESERVATION, line_no)
 
 
-class CancellationPlan(Struct, frozen=True):
-    """What cancelling comes to: rows to write, and whose reservations to release (by actor)."""
+class CancellationPlan(Struct):
+    """What cancelling comes to: rows to write, and what goes back."""
 
-    outcomes: list[BatchOutcome]
-    cancelled: list[tuple[UUID, int, UUID]]
-    """(order id, line no., command id)"""
-    price_versions: list[tuple[UUID, int, Price]]
+    outcomes: list[BatchOutcome] = field(default_factory=list)
+    cancelled: list[tuple[UUID, int, UUID, bool]] = field(default_factory=list)
+    """(order id, line no., command id, whether it was paid)"""
+    price_versions: list[tuple[UUID, int, Price]] = field(default_factory=list)
     """(order id, version, price)"""
-    seller_orders: list[tuple[UUID, UUID]]
+    left: dict[UUID, Price] = field(default_factory=dict)
+    """what still counts of the orders"""
+    seller_orders: list[tuple[UUID, UUID]] = field(default_factory=list)
     """(order id, seller id) that have no line left"""
-    versions: dict[UUID, int]
+    versions: dict[UUID, int] = field(default_factory=dict)
     """order id -> its stream's new version"""
-    unplaced: list[UUID]
+    unplaced: list[UUID] = field(default_factory=list)
     """placements that are parked and never run now"""
-    reservations: dict[UUID, UUID]
-    """reservation id -> who releases it"""
-    events: list[Event]
-    freed: list[tuple[UUID, UUID]]
+    released: dict[UUID, UUID] = field(default_factory=dict)
+    """reservations that hold nothing any more -> who releases them"""
+    returned: dict[UUID, UUID] = field(default_factory=dict)
+    """reservations whose sale is undone -> who undoes it"""
+    events: list[Event] = field(default_factory=list)
+    freed: list[tuple[UUID, UUID]] = field(default_factory=list)
     """(order id, promotion id) whose use comes back"""
+    refunds: list[tuple[UUID, int, Cause]] = field(default_factory=list)
+    """(order id, what its buyer gets back, whose doing)"""
+    voids: list[tuple[UUID, Cause]] = field(default_factory=list)
+    """(payment that nobody needs any more, whose doing)"""
+    reversed: list[tuple[UUID, int, UUID]] = field(default_factory=list)
+    """(order id, line no., command id) whose commission is taken back"""
 
     @property
     def redeemed(self) -> dict[tuple[UUID, UUID], int]:
         """What promotions take off of what is left of the orders, by (order, promotion)."""
-        last = {order_id: price for order_id, _, price in self.price_versions}
         return {
             (order_id, part.promotion_id): part.amount_minor
-            for order_id, price in last.items()
+            for order_id, price in self.left.items()
             for part in price.applied
             if part.promotion_id is not None
         }
@@ -83,7 +108,12 @@ class CancellationPlan(Struct, frozen=True):
     def free(self) -> list[UUID]:
         """The orders of which lines are left that cost nothing: there is no payment to wait for any more."""
         last = {order_id: price for order_id, _, price in self.price_versions}
-        return [order_id for order_id, price in last.items() if price.lines and not price.total_minor]
+        sold = {order_id for order_id, _, _ in self.reversed}
+        return [
+            order_id
+            for order_id, price in last.items()
+            if price.lines and not price.total_minor and order_id not in sold
+        ]
 
 
 def decide(
@@ -92,17 +122,23 @@ def decide(
     placings: Mapping[UUID, Placing],
 ) -> CancellationPlan:
     """Decide cancellations; ``placings`` tells of orders that have no row."""
-    plan = CancellationPlan([], [], [], [], {}, [], {}, [], [])
+    plan = CancellationPlan()
 
     def cancel(claimed: Claimed[CancelOrder]) -> BatchOutcome:
         order = orders.get(claimed.command.order_id)
         if order is None:
             return _without_order(claimed.command, placings.get(claimed.command.order_id), plan)
-        fulfilments = list(order.fulfilments.values())
-        refusal = refuse_cancelling(order.payment, fulfilments, expired=order.expired)
+        numbers = sorted(order.price.lines) if claimed.command.lines is None else sorted(set(claimed.command.lines))
+        refusal = refuse_cancelling(
+            order.payment,
+            list(order.fulfilments.values()),
+            [order.fulfilments[order.sellers[n]] for n in numbers if n in order.price.lines],
+            expired=order.expired,
+            as_buyer=claimed.principal == order.buyer,
+            whole=set(numbers) >= set(order.price.lines),
+        )
         if refusal is not None:
             return Rejected(refusal)
-        numbers = sorted(order.price.lines) if claimed.command.lines is None else sorted(set(claimed.command.lines))
         unknown = next((n for n in numbers if n not in order.price.lines), None)
         if unknown is not None:
             known = unknown in order.sellers
@@ -141,33 +177,63 @@ def not_placed(placing: Placing) -> Rejection:
 def _cancel(
     claimed: Claimed[CancelOrder], order: OpenOrder, numbers: Sequence[int], plan: CancellationPlan
 ) -> BatchOutcome:
+    cause = Cause(claimed.id, claimed.correlation, claimed.principal)
+    owed = cancel_lines(order, numbers, claimed.command.reason, cause, plan)
+    status = order_status(order.payment, order.fulfilments.values(), expired=order.expired)
+    return Succeeded(
+        CancelledOrder(
+            order.id,
+            tuple(numbers),
+            Money(order.price.total_minor, order.currency),
+            status,
+            Money(owed, order.currency),
+        )
+    )
+
+
+def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: Cause, plan: CancellationPlan) -> int:
+    """Cancel lines that may be cancelled; return what the buyer gets back, in minor units.
+
+    What isn't paid yet gets a price version without them. What is paid keeps its price, and the lines are refunded.
+    """
     gone = set(numbers)
     whole = gone == set(order.price.lines)
     emptied = {order.sellers[n] for n in gone} - {order.sellers[n] for n in order.price.lines if n not in gone}
     unshipped = {number for number, seller in enumerate(order.fulfilments) if seller in emptied}
     price = without(order.price, gone, unshipped)
     freed = freed_by(order.price, gone, unshipped)
-    fulfilments = {**order.fulfilments, **dict.fromkeys(emptied, Fulfilment.CANCELLED)}
-    status = order_status(order.payment, list(fulfilments.values()), expired=order.expired)
+    paid, sold = order.payment in _CAPTURED, order.payment in _SOLD
+    owed = order.price.total_minor - price.total_minor if paid else 0
     event = Event(
         order.id,
         order.version + 1,
         "order.cancelled" if whole else "order.lines_cancelled",
-        _encode(LinesCancelled(tuple(numbers), price.total_minor, claimed.command.reason)).decode(),
-        claimed.principal,
-        claimed.correlation,
+        _encode(LinesCancelled(tuple(numbers), price.total_minor, reason, owed)).decode(),
+        cause.actor,
+        cause.correlation,
     )
-    result = CancelledOrder(order.id, tuple(numbers), Money(price.total_minor, order.currency), status)
+    holds = [order.hold_of(n) for n in numbers]
 
     order.version += 1
-    order.price_version += 1
     order.price = price
-    order.fulfilments = fulfilments
+    order.fulfilments.update(dict.fromkeys(emptied, Fulfilment.CANCELLED))
+    if not paid:
+        order.price_version += 1
+        plan.price_versions.append((order.id, order.price_version, price))
+    plan.left[order.id] = price
     plan.versions[order.id] = order.version
-    plan.cancelled.extend((order.id, n, claimed.id) for n in numbers)
-    plan.price_versions.append((order.id, order.price_version, price))
+    plan.cancelled.extend((order.id, n, cause.command_id, paid) for n in numbers)
     plan.seller_orders.extend((order.id, seller) for seller in sorted(emptied))
-    plan.reservations.update((ids.child(order.id, ids.Kind.RESERVATION, n), claimed.principal) for n in numbers)
+    (plan.returned if sold else plan.released).update(dict.fromkeys(holds, cause.actor))
     plan.freed.extend((order.id, promotion) for promotion in freed)
     plan.events.append(event)
-    return Succeeded(result)
+    if sold:
+        plan.reversed.extend((order.id, n, cause.command_id) for n in numbers)
+    if owed:
+        plan.refunds.append((order.id, owed, cause))
+    if whole and order.payment_id is not None and order.payment in _UNCAPTURED:
+        plan.voids.append((order.payment_id, cause))
+    if not whole and order.payment is Payment.FAILED:
+        # It was about another amount: should it bring money after all, that is given back.
+        order.payment_id = None
+    return owed

@@ -10,37 +10,47 @@ from domain.orders.price_audit_sql import in_slice, last_version
 
 _PAID = "('authorized', 'paid', 'partially_refunded', 'refunded')"
 
-# An order that came to be paid late and is refunded stays expired.
-_CONFIRMED = f"o.payment IN {_PAID} AND o.expired_at IS NULL"
+# An order that came to be paid when it was dead stays dead: the money is given back.
+_CONFIRMED = f"""
+o.payment IN {_PAID} AND o.expired_at IS NULL
+AND EXISTS (SELECT FROM seller_orders x WHERE x.order_id = o.id AND x.fulfilment <> 'cancelled')
+"""
 
 _CONFIRMED_ORDERS_MATCH_EVENTS = f"""
 SELECT coalesce(o.id, e.stream)::text AS key
-FROM (SELECT o.id FROM orders o WHERE {_CONFIRMED} AND {in_slice("o.id")}) o
+FROM (SELECT o.id, {_CONFIRMED} AS confirmed, o.payment FROM orders o WHERE {in_slice("o.id")}) o
 FULL JOIN (
     SELECT stream, count(*) AS times, max((data ->> 'total_minor')::bigint) AS total_minor
     FROM events WHERE type = 'order.confirmed' AND {in_slice("stream")} GROUP BY stream
 ) e ON e.stream = o.id
-LEFT JOIN LATERAL ({last_version("o.id")}) p ON true
-WHERE o.id IS NULL OR e.stream IS NULL OR e.times <> 1 OR e.total_minor <> p.total_minor
+WHERE o.id IS NULL OR (o.confirmed AND e.stream IS NULL)
+   OR (e.stream IS NOT NULL AND (
+        e.times <> 1 OR o.payment NOT IN ('authorized', 'paid', 'partially_refunded', 'refunded', 'voided')
+        OR NOT EXISTS (SELECT FROM price_versions v WHERE v.order_id = o.id AND v.total_minor = e.total_minor)))
 """
 
 # The snapshots come after the order is confirmed, by a command of the same transaction.
 _CONFIRMED_LINES_HAVE_SNAPSHOTS = f"""
 SELECT coalesce(o.id, s.order_id)::text AS key
 FROM (
-    SELECT o.id, ARRAY(SELECT n FROM unnest(p.lines) AS n ORDER BY n) AS lines
+    SELECT o.id, ARRAY(
+        SELECT n FROM unnest(p.lines) AS n
+        WHERE n NOT IN (SELECT c.line_no FROM cancelled_lines c WHERE c.order_id = o.id)
+    ) AS lines
     FROM orders o CROSS JOIN LATERAL ({last_version("o.id")}) p
     WHERE {_CONFIRMED} AND {in_slice("o.id")}
 ) o
 FULL JOIN (
-    SELECT order_id, array_agg(line_no ORDER BY line_no) AS lines
-    FROM commission_snapshots WHERE {in_slice("order_id")} GROUP BY order_id
+    SELECT s.order_id, array_agg(s.line_no) AS lines, EXISTS (
+        SELECT FROM events e WHERE e.stream = s.order_id AND e.type = 'order.confirmed') AS confirmed
+    FROM commission_snapshots s WHERE {in_slice("s.order_id")} GROUP BY s.order_id
 ) s ON s.order_id = o.id
 LEFT JOIN (
     SELECT aggregate FROM pending WHERE job = 'snapshot_commissions'
     UNION SELECT c.aggregate FROM parked k JOIN commands c ON c.id = k.id WHERE k.job = 'snapshot_commissions'
 ) q ON q.aggregate = o.id
-WHERE o.lines IS DISTINCT FROM s.lines AND NOT (s.order_id IS NULL AND q.aggregate IS NOT NULL)
+WHERE (o.id IS NULL AND NOT s.confirmed)
+   OR (o.id IS NOT NULL AND NOT o.lines <@ coalesce(s.lines, '{{}}') AND q.aggregate IS NULL)
 """
 
 _RATED = f"floor((2 * b.base::numeric * l.commission_rate_bp + {BASIS_POINTS}) / {2 * BASIS_POINTS})"
@@ -50,7 +60,10 @@ SELECT concat_ws('/', s.order_id, s.line_no) AS key
 FROM commission_snapshots s
 LEFT JOIN order_lines l ON l.order_id = s.order_id AND l.line_no = s.line_no AND {in_slice("l.order_id")}
 LEFT JOIN orders o ON o.id = s.order_id AND {in_slice("o.id")}
-LEFT JOIN LATERAL ({last_version("s.order_id")}) p ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM price_versions v
+    WHERE v.order_id = s.order_id AND s.line_no = ANY (v.lines) ORDER BY version DESC LIMIT 1
+) p ON true
 LEFT JOIN LATERAL (
     SELECT greatest(0, u.net + coalesce(u.by_platform, 0) - coalesce(u.tax, 0) + coalesce(u.added, 0)) AS base
     FROM unnest(p.lines, p.amounts_minor, p.platform_discounts_minor, p.taxes_minor, p.added_taxes_minor)

@@ -10,11 +10,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain import ids
 from domain.journal.declare import decide_each
 from domain.journal.model import SYSTEM, BatchOutcome, Claimed, Event, Rejected, Succeeded
 from domain.orders.cancellation import OpenOrder
-from domain.orders.lifecycle import order_status
+from domain.orders.lifecycle import PAYMENT, PaymentStep, order_status
 from domain.orders.model import ConfirmOrder, OrderConfirmed, OrderStatus, Payment
 from domain.rejections import Code, Rejection
 
@@ -39,7 +38,7 @@ class ConfirmationPlan(Struct, frozen=True):
 
 def holds_of(order: OpenOrder) -> list[UUID]:
     """The reservations of the lines that are left of an order."""
-    return [ids.child(order.id, ids.Kind.RESERVATION, number) for number in order.price.lines]
+    return [order.hold_of(number) for number in order.price.lines]
 
 
 def decide(
@@ -76,7 +75,7 @@ def _refuse(order: OpenOrder | None, held: Collection[UUID]) -> Rejection | None
     if order is None:
         return _not_there()
     status = _status(order)
-    if status is not OrderStatus.PENDING_PAYMENT or order.payment is not Payment.UNPAID:
+    if status is not OrderStatus.PENDING_PAYMENT or PaymentStep.WAIVE not in PAYMENT[order.payment]:
         return Rejection(
             409, Code.ORDER_STATE, f"the order is {status.value}; only one that waits for payment is confirmed"
         )

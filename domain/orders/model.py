@@ -118,7 +118,7 @@ class PlaceOrder(Command, frozen=True, omit_defaults=True):
 
 
 class CancelOrder(Command, frozen=True):
-    """Cancel an order that isn't paid: whole, or the lines named by their numbers."""
+    """Cancel an order: whole, or the lines named by their numbers."""
 
     job: ClassVar[str] = "cancel_orders"
     lane: ClassVar[Lane] = Lane.ORDERS
@@ -185,12 +185,15 @@ class PlacedOrder(Struct, frozen=True):
 
 
 class CancelledOrder(Struct, frozen=True):
-    """The result of cancelling: which lines are gone now, and what remains to pay (null if it never was placed)."""
+    """The result of cancelling: which lines are gone now, what the others come to (null if it never was placed), and
+    what is given back.
+    """
 
     order_id: UUID
     cancelled_lines: tuple[int, ...]
     total: Money | None
     status: OrderStatus
+    refund: Money | None = None
 
 
 class PlacedLine(Struct, frozen=True):
@@ -225,6 +228,7 @@ class LinesCancelled(Struct, frozen=True):
     lines: tuple[int, ...]
     total_minor: int
     reason: str
+    refund_minor: int = 0
 
 
 class PromotionOnOrder(Struct, frozen=True):

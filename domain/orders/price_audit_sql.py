@@ -132,15 +132,25 @@ _REDEMPTIONS_MATCH_PRICES = f"""
 WITH open AS (
     SELECT o.id, v.promotions
     FROM orders o CROSS JOIN LATERAL ({last_version("o.id")}) v
-    WHERE {in_slice("o.id")} AND o.expired_at IS NULL AND o.payment <> 'voided' AND v.lines <> '{{}}'
+    WHERE {in_slice("o.id")} AND o.expired_at IS NULL AND o.payment <> 'voided'
+      AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
 )
 SELECT coalesce(p.order_id, r.order_id)::text AS key
 FROM (
     SELECT o.id AS order_id, (part ->> 'promotion_id')::uuid AS promotion_id, part ->> 'code' AS code,
-           (SELECT sum((pair ->> 1)::bigint) FROM jsonb_array_elements(
-                coalesce(part -> 'lines', '[]') || coalesce(part -> 'shipping', '[]')) AS pair) AS amount
+           t.amount
     FROM open o CROSS JOIN LATERAL jsonb_array_elements(o.promotions) AS part
-    WHERE part ->> 'reason' IS NULL
+    CROSS JOIN LATERAL (
+        SELECT sum((pair ->> 1)::bigint) AS amount FROM (
+            SELECT pair FROM jsonb_array_elements(coalesce(part -> 'lines', '[]')) AS pair
+            WHERE (pair ->> 0)::int NOT IN (SELECT c.line_no FROM cancelled_lines c WHERE c.order_id = o.id)
+            UNION ALL
+            SELECT pair FROM jsonb_array_elements(coalesce(part -> 'shipping', '[]')) AS pair
+            WHERE (pair ->> 0)::int NOT IN (
+                SELECT s.seller_no FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment = 'cancelled')
+        ) AS left_of_it
+    ) t
+    WHERE part ->> 'reason' IS NULL AND t.amount IS NOT NULL
 ) p
 FULL JOIN (
     SELECT r.* FROM redemptions r JOIN open o ON o.id = r.order_id

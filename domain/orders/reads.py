@@ -19,7 +19,7 @@ from domain.orders.price_view import PriceView, price_view
 
 LOAD = """
 SELECT o.id, o.number, o.buyer, o.email, o.currency, o.payment, o.placed_at, o.expires_at, o.expired_at,
-       o.ship_to, p.total_minor
+       o.held_by, o.ship_to, p.total_minor
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT total_minor FROM price_versions v WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
@@ -144,7 +144,7 @@ async def load_order(conn: Connection, order_id: UUID) -> OrderView | None:
         return None
     sellers = await conn.fetch(LOAD_SELLER_ORDERS, [order_id])
     lines = await conn.fetch(LOAD_LINES, [order_id])
-    holds = [ids.child(order_id, ids.Kind.RESERVATION, line["line_no"]) for line in lines]
+    holds = [ids.child(row["held_by"] or order_id, ids.Kind.RESERVATION, line["line_no"]) for line in lines]
     reservations = await conn.fetch(LOAD_RESERVATIONS, holds)
     (price,) = await conn.fetch(LOAD_PRICE, order_id)
     currency = row["currency"]

@@ -4,21 +4,24 @@ Invariant: lines and price versions are only ever inserted; the database refuses
 found by the order's id, so no statement needs an index of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from domain.connection import Connection
 from domain.ids import Kind, child
 from domain.inventory.limit_sql import limited_rows
+from domain.inventory.model import StockKey
 from domain.inventory.sql import movement_rows, reservation_rows
 from domain.journal.model import Status
 from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
 from domain.orders.model import Fulfilment, LineRow, OrderRow, Payment, PlacementPlan
+from domain.orders.price import Price, without
 from domain.orders.price_sql import PRICE_NAMES, price_from, price_rows
 from domain.pricing.quote import NO_TERMS, FrozenTerms
 from domain.pricing.use_sql import redemption_rows
@@ -63,7 +66,7 @@ TERMS_COLUMNS = (
     ("tax_rate_ppm", "integer"),
     ("tax_inclusive", "boolean"),
 )
-CANCELLED_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("command_id", "uuid"))
+CANCELLED_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("command_id", "uuid"), ("paid", "boolean"))
 
 # Locks are taken inside, and only their number comes back: asyncpg 0.32 writes past the end of a row without columns.
 LOCK_ORDERS = """
@@ -73,8 +76,8 @@ SELECT count(*) FROM (
 """
 
 LOAD_ORDERS = f"""
-SELECT o.id, o.buyer, o.currency, o.payment, o.expired_at IS NOT NULL AS expired, o.version, o.expires_at,
-       p.version AS price_version, {PRICE_NAMES}
+SELECT o.id, o.number, o.buyer, o.currency, o.payment, o.expired_at IS NOT NULL AS expired, o.version,
+       o.placed_at, o.expires_at, o.payment_id, o.held_by, p.version AS price_version, {PRICE_NAMES}
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT version, {PRICE_NAMES} FROM price_versions v
@@ -88,7 +91,15 @@ SELECT order_id, seller_id, fulfilment FROM seller_orders WHERE order_id = ANY (
 ORDER BY order_id, seller_no
 """
 
-LOAD_LINE_SELLERS = "SELECT order_id, line_no, seller_id FROM order_lines WHERE order_id = ANY ($1::uuid[])"
+LOAD_LINE_SELLERS = """
+SELECT l.order_id, l.line_no, l.seller_id, coalesce(c.paid, false) AS refunded
+FROM order_lines l LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
+WHERE l.order_id = ANY ($1::uuid[])
+"""
+
+LOAD_STOCK_LINES = """
+SELECT order_id, line_no, variant_id, seller_id, quantity FROM order_lines WHERE order_id = ANY ($1::uuid[])
+"""
 
 LOCK_PARKED = """
 SELECT count(*) FROM (SELECT FROM parked WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE) AS locked
@@ -117,17 +128,28 @@ FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, seller_id)
 WHERE s.order_id = t.order_id AND s.seller_id = t.seller_id
 """
 
+# No attempt counts any more: whatever one of them should bring is given back.
 CONFIRM_ORDERS = """
-UPDATE orders o SET payment = 'paid', version = t.version
+UPDATE orders o SET payment = 'paid', payment_id = NULL, version = t.version
 FROM unnest($1::uuid[], $2::int[]) AS t (id, version) WHERE o.id = t.id
 """
 
-# An order is expired only by what the row says under its lock: due, unpaid, and not over already.
+SAVE_ORDERS = """
+UPDATE orders o
+SET payment = t.payment, payment_id = t.payment_id, held_by = t.held_by, version = t.version,
+    expires_at = t.expires_at, expired_at = CASE WHEN t.expired THEN coalesce(o.expired_at, $8) END
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::timestamptz[], $7::boolean[])
+    AS t (id, payment, payment_id, held_by, version, expires_at, expired)
+WHERE o.id = t.id
+"""
+
+# An order is expired only by what the row says under its lock: due, not paid, and not over already.
 EXPIRE_ORDERS = """
 UPDATE orders o SET expired_at = $2, version = o.version + 1
-WHERE o.id = ANY ($1::uuid[]) AND o.expired_at IS NULL AND o.expires_at <= $2 AND o.payment = 'unpaid'
+WHERE o.id = ANY ($1::uuid[]) AND o.expired_at IS NULL AND o.expires_at <= $2
+  AND o.payment IN ('unpaid', 'pending', 'action_required', 'failed')
   AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
-RETURNING o.id, o.version
+RETURNING o.id, o.version, CASE WHEN o.payment IN ('pending', 'action_required') THEN o.payment_id END AS payment_id
 """
 
 
@@ -242,14 +264,30 @@ async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
             price=price_from(row),
             sellers={},
             fulfilments={},
+            number=row["number"],
+            placed_at=row["placed_at"],
+            expires_at=row["expires_at"],
+            payment_id=row["payment_id"],
+            held_by=row["held_by"],
         )
         for row in rows
     }
     for row in sellers:
         orders[row["order_id"]].fulfilments[row["seller_id"]] = Fulfilment(row["fulfilment"])
+    refunded: dict[UUID, set[int]] = {}
     for row in lines:
         orders[row["order_id"]].sellers[row["line_no"]] = row["seller_id"]
+        if row["refunded"]:
+            refunded.setdefault(row["order_id"], set()).add(row["line_no"])
+    for order_id, gone in refunded.items():
+        orders[order_id].price = _still_counts(orders[order_id], gone)
     return orders
+
+
+def _still_counts(order: OpenOrder, refunded: set[int]) -> Price:
+    """What counts of a paid order: its price without the lines that were refunded, and their sellers' shipping."""
+    left = {order.sellers[n] for n in order.price.lines if n not in refunded}
+    return without(order.price, refunded, {n for n, seller in enumerate(order.fulfilments) if seller not in left})
 
 
 async def load_placings(conn: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Placing]:
@@ -273,7 +311,7 @@ async def cancel_parked(conn: Connection, ids: Sequence[UUID]) -> None:
 
 
 async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
-    """Write decided cancellations to locked orders, but for events and stock."""
+    """Write what decided cancellations leave of locked orders, but for the orders themselves, events and stock."""
     if not plan.cancelled:
         return
     await write(
@@ -281,7 +319,6 @@ async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
         Rows("cancelled_lines", CANCELLED_COLUMNS, plan.cancelled),
         *price_rows(plan.price_versions),
     )
-    await set_versions(conn, plan.versions)
     if plan.seller_orders:
         await conn.execute(
             CANCEL_SELLER_ORDERS, [row[0] for row in plan.seller_orders], [row[1] for row in plan.seller_orders]
@@ -300,10 +337,42 @@ async def confirm_orders(conn: Connection, versions: Mapping[UUID, int]) -> None
         await conn.execute(CONFIRM_ORDERS, list(versions), list(versions.values()))
 
 
-async def expire_orders(conn: Connection, ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:
-    """Expire locked orders that are due and unpaid; return the new stream version of each that did."""
+async def save_orders(conn: Connection, orders: Iterable[OpenOrder], now: datetime) -> None:
+    """Write where locked orders stand: payment, expiry, whose their holds are, and their streams' versions."""
+    changed = list(orders)
+    if changed:
+        await conn.execute(
+            SAVE_ORDERS,
+            [order.id for order in changed],
+            [order.payment.value for order in changed],
+            [order.payment_id for order in changed],
+            [order.held_by for order in changed],
+            [order.version for order in changed],
+            [order.expires_at for order in changed],
+            [order.expired for order in changed],
+            now,
+        )
+
+
+async def load_stock_lines(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, dict[int, tuple[StockKey, int]]]:
+    """What the lines of orders are made of: stock key and units by line number, by order."""
+    lines: dict[UUID, dict[int, tuple[StockKey, int]]] = {order: {} for order in orders}
+    for row in await conn.fetch(LOAD_STOCK_LINES, orders):
+        lines[row["order_id"]][row["line_no"]] = (StockKey(row["variant_id"], row["seller_id"]), row["quantity"])
+    return lines
+
+
+class ExpiredOrder(Struct, frozen=True):
+    """An order that has just expired: its stream's version, and the payment of it that was under way."""
+
+    version: int
+    payment_id: UUID | None
+
+
+async def expire_orders(conn: Connection, ids: Sequence[UUID], now: datetime) -> dict[UUID, ExpiredOrder]:
+    """Expire locked orders that are due and not paid."""
     rows = await conn.fetch(EXPIRE_ORDERS, ids, now)
-    return {row["id"]: row["version"] for row in rows}
+    return {row["id"]: ExpiredOrder(row["version"], row["payment_id"]) for row in rows}
 
 
 LOAD_OPEN_LINES = """

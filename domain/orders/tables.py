@@ -19,6 +19,8 @@ class Orders(Table):
     email = Text(null=True, default=None)
     commission_version = BigInt(default=0)
     ship_to = JSONB(null=True, default=None)
+    payment_id = UUID(null=True, default=None)
+    held_by = UUID(null=True, default=None)
 
 
 class SellerOrders(Table):
@@ -86,6 +88,7 @@ class CancelledLines(Table):
     line_no = SmallInt(default=None)
     command_id = UUID(default=None)
     at = Timestamptz()
+    paid = Boolean(default=False)
 
 
 class Carts(Table):

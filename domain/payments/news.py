@@ -104,7 +104,7 @@ class RefundNews(Struct, frozen=True, omit_defaults=True):
     """How a refund went; ``refund_no`` is ours, ``reference`` the gateway's."""
 
     state: RefundState
-    reference: Reference
+    reference: Reference | None = None
     refund_no: int | None = None
     reason: Annotated[str, Meta(max_length=200)] | None = None
 

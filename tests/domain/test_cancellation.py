@@ -29,10 +29,19 @@ def _rows(plan):
         plan.price_versions,
         plan.seller_orders,
         plan.versions,
-        plan.reservations,
+        plan.left,
+        plan.released,
+        plan.returned,
         plan.events,
         plan.freed,
+        plan.refunds,
+        plan.voids,
+        plan.reversed,
     )
+
+
+CAPTURED = {Payment.PAID, Payment.PARTIALLY_REFUNDED, Payment.REFUNDED}
+SOLD = CAPTURED | {Payment.AUTHORIZED, Payment.VOIDED}
 
 
 @laws(100)
@@ -43,7 +52,7 @@ def test_each_outcome_belongs_to_its_command(case):
     assert len(plan.outcomes) == len(commands)
     for claimed, outcome in zip(commands, plan.outcomes, strict=True):
         if isinstance(outcome, Succeeded):
-            mine = {(order, n) for order, n, command in plan.cancelled if command == claimed.id}
+            mine = {(order, n) for order, n, command, _ in plan.cancelled if command == claimed.id}
             assert mine == {(claimed.command.order_id, n) for n in outcome.result.cancelled_lines}
 
 
@@ -52,7 +61,7 @@ def test_each_outcome_belongs_to_its_command(case):
 def test_a_line_is_cancelled_once(case):
     commands, orders = case
     plan, _ = _decide(commands, orders)
-    gone = Counter((order, n) for order, n, _ in plan.cancelled)
+    gone = Counter((order, n) for order, n, _, _ in plan.cancelled)
     assert all(count == 1 for count in gone.values())
     assert all(n in orders[order].price.lines for order, n in gone)
 
@@ -62,7 +71,7 @@ def test_a_line_is_cancelled_once(case):
 def test_what_promotions_take_off_what_is_left_is_told_of_each_that_is(case):
     commands, orders = case
     plan, changed = _decide(commands, orders)
-    touched = {order for order, _, _ in plan.price_versions}
+    touched = set(plan.left)
     expected = {
         (order, part.promotion_id): sum(amount for _, amount in (*part.lines, *part.shipping))
         for order in touched
@@ -78,7 +87,8 @@ def test_what_is_left_and_costs_nothing_is_to_be_confirmed(case):
     commands, orders = case
     plan, changed = _decide(commands, orders)
     touched = dict.fromkeys(order for order, _, _ in plan.price_versions)
-    left = {order: changed[order].price for order in touched if changed[order].price.lines}
+    waiting = [order for order in touched if changed[order].payment not in SOLD]
+    left = {order: changed[order].price for order in waiting if changed[order].price.lines}
     assert plan.free == [order for order, price in left.items() if price.total_minor == 0]
 
 
@@ -87,7 +97,7 @@ def test_what_is_left_and_costs_nothing_is_to_be_confirmed(case):
 def test_other_lines_keep_their_amounts(case):
     commands, orders = case
     plan, _ = _decide(commands, orders)
-    for order, _, price in plan.price_versions:
+    for order, price in [(row[0], row[2]) for row in plan.price_versions] + list(plan.left.items()):
         before = orders[order].price
         assert price.lines == {n: before.lines[n] for n in price.lines}
         assert price.shipping == {n: before.shipping[n] for n in price.shipping}
@@ -148,15 +158,40 @@ def test_each_cancellation_is_one_event_of_its_order(case):
     for claimed, event in zip(done, plan.events, strict=True):
         data = msgspec.json.decode(event.data)
         assert data["reason"] == claimed.command.reason
-        whole = event.type == "order.cancelled"
+        before = orders[event.stream]
+        if before.payment in CAPTURED:
+            continue
         version = next(
             row
             for row in plan.price_versions
-            if row[0] == event.stream
-            and row[1] - orders[event.stream].price_version == event.version - orders[event.stream].version
+            if row[0] == event.stream and row[1] - before.price_version == event.version - before.version
         )
-        assert whole == (version[2].lines == {})
-        assert data["total_minor"] == version[2].total_minor
+        assert (event.type == "order.cancelled") == (version[2].lines == {})
+        assert (data["total_minor"], data["refund_minor"]) == (version[2].total_minor, 0)
+
+
+@laws(100)
+@given(cancellations())
+def test_what_was_paid_keeps_its_price_and_is_given_back_line_by_line(case):
+    commands, orders = case
+    plan, changed = _decide(commands, orders)
+    for order_id, order in orders.items():
+        owed = [amount for o, amount, _ in plan.refunds if o == order_id]
+        if order.payment not in CAPTURED:
+            assert owed == []
+            continue
+        assert all(row[0] != order_id for row in plan.price_versions)
+        assert sum(owed) == order.price.total_minor - changed[order_id].price.total_minor
+        assert {paid for o, _, _, paid in plan.cancelled if o == order_id} <= {True}
+
+
+@laws(100)
+@given(cancellations())
+def test_commission_is_taken_back_of_lines_whose_order_had_been_confirmed(case):
+    commands, orders = case
+    plan, _ = _decide(commands, orders)
+    sold = [(order, n, command) for order, n, command, _ in plan.cancelled if orders[order].payment in SOLD]
+    assert plan.reversed == sold
 
 
 @laws(100)
@@ -198,9 +233,11 @@ def test_each_cancelled_line_gives_its_reservation_back_in_the_name_of_who_cance
     commands, orders = case
     plan, _ = _decide(commands, orders)
     principals = {c.id: c.principal for c in commands}
-    assert plan.reservations == {
-        ids.child(order, ids.Kind.RESERVATION, n): principals[command] for order, n, command in plan.cancelled
-    }
+    sold, held = {}, {}
+    for order, n, command, _ in plan.cancelled:
+        which = sold if orders[order].payment in SOLD else held
+        which[ids.child(order, ids.Kind.RESERVATION, n)] = principals[command]
+    assert (plan.returned, plan.released) == (sold, held)
 
 
 @laws(100)

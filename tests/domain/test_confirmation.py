@@ -56,7 +56,11 @@ def test_an_order_is_confirmed_if_it_waits_costs_nothing_and_is_held_whole(case)
     confirmed = set(plan.versions)
     for order_id in {c.command.order_id for c in commands}:
         order = orders.get(order_id)
-        waits = order is not None and order.payment is Payment.UNPAID and _status(order) is OrderStatus.PENDING_PAYMENT
+        waits = (
+            order is not None
+            and order.payment in {Payment.UNPAID, Payment.FAILED}
+            and _status(order) is OrderStatus.PENDING_PAYMENT
+        )
         right = waits and order.price.total_minor == 0 and set(holds_of(order)) <= held
         assert (order_id in confirmed) is bool(right)
         if right:

@@ -1,10 +1,20 @@
 """The order's status follows from payment, fulfilment and expiry: every combination."""
 
-from itertools import combinations_with_replacement
+import re
+from itertools import combinations_with_replacement, product
 
 import pytest
 
-from domain.orders.lifecycle import order_status, refuse_cancelling
+from domain.orders.lifecycle import (
+    UNDER_WAY,
+    FulfilmentStep,
+    PaymentStep,
+    next_fulfilment,
+    next_payment,
+    order_status,
+    refuse_cancelling,
+    refuse_paying,
+)
 from domain.orders.model import Fulfilment, OrderStatus, Payment
 from domain.rejections import Code
 
@@ -78,28 +88,98 @@ def test_placing_is_a_status_of_the_edge_alone():
     assert reached == set(OrderStatus) - {OrderStatus.PLACING}
 
 
+def _refusal(payment, mix, *, expired=False, as_buyer=True, whole=True):
+    touched = [f for f in mix if f is not Fulfilment.CANCELLED]
+    return refuse_cancelling(payment, mix, touched, expired=expired, as_buyer=as_buyer, whole=whole)
+
+
 @pytest.mark.parametrize("payment", Payment)
-def test_an_order_is_cancelled_only_while_unpaid_and_untouched(payment):
+def test_a_buyer_cancels_while_no_seller_order_has_left_awaiting(payment):
     for mix in MIXES:
-        for expired in (False, True):
-            refusal = refuse_cancelling(payment, mix, expired=expired)
+        for expired, whole in product((False, True), repeat=2):
             allowed = (
-                payment is Payment.UNPAID
+                payment is not Payment.VOIDED
                 and not expired
                 and set(mix) <= {Fulfilment.AWAITING, Fulfilment.CANCELLED}
                 and Fulfilment.AWAITING in mix
+                and (whole or payment not in UNDER_WAY)
             )
-            assert (refusal is None) is allowed, (payment, mix, expired)
+            assert (_refusal(payment, mix, expired=expired, whole=whole) is None) is allowed, (payment, mix, expired)
+
+
+@pytest.mark.parametrize("payment", Payment)
+def test_others_cancel_what_has_not_shipped(payment):
+    for mix in MIXES:
+        ended = order_status(payment, mix, expired=False) in {OrderStatus.CANCELLED, OrderStatus.COMPLETED}
+        shipped = set(mix) - {Fulfilment.AWAITING, Fulfilment.PROCESSING, Fulfilment.CANCELLED}
+        unshipped = not ended and not shipped and set(mix) != {Fulfilment.CANCELLED}
+        assert (_refusal(payment, mix, as_buyer=False) is None) is unshipped, (payment, mix)
 
 
 @pytest.mark.parametrize("payment", Payment)
 def test_a_refused_cancellation_is_a_409_that_names_the_state(payment):
     for mix in MIXES:
-        for expired in (False, True):
-            refusal = refuse_cancelling(payment, mix, expired=expired)
+        for expired, whole in product((False, True), repeat=2):
+            refusal = _refusal(payment, mix, expired=expired, whole=whole)
             if refusal is None:
                 continue
             status = order_status(payment, mix, expired=expired)
             states = {status.value, payment.value, *(f.value for f in mix)}
             assert (refusal.status, refusal.code) == (409, Code.ORDER_STATE)
             assert any(f" is {state};" in refusal.detail for state in states), refusal.detail
+
+
+# The axes as rules.md has them, edge by edge.
+PAYMENT_EDGES = """
+unpaid -started-> pending, unpaid -waived-> paid
+pending -started-> pending, pending -left_to_the_buyer-> action_required, pending -failed-> failed
+pending -authorized-> authorized, pending -captured-> paid
+action_required -started-> pending, action_required -failed-> failed
+action_required -authorized-> authorized, action_required -captured-> paid
+failed -started-> pending, failed -waived-> paid, failed -authorized-> authorized, failed -captured-> paid
+authorized -captured-> paid, authorized -voided-> voided
+paid -refunded_in_part-> partially_refunded, paid -refunded-> refunded
+partially_refunded -refunded_in_part-> partially_refunded, partially_refunded -refunded-> refunded
+"""
+FULFILMENT_EDGES = """
+awaiting -accepted-> processing, awaiting -cancelled-> cancelled
+processing -shipped_in_part-> partly_shipped, processing -shipped-> shipped, processing -cancelled-> cancelled
+partly_shipped -shipped_in_part-> partly_shipped, partly_shipped -shipped-> shipped
+shipped -delivered-> delivered
+delivered -returned-> returned
+"""
+
+
+def _edges(text):
+    found = re.findall(r"(\w+) -(\w+)-> (\w+)", text)
+    return {(state, step): following for state, step, following in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "states", "steps", "follow"),
+    [
+        (PAYMENT_EDGES, Payment, PaymentStep, next_payment),
+        (FULFILMENT_EDGES, Fulfilment, FulfilmentStep, next_fulfilment),
+    ],
+    ids=["payment", "fulfilment"],
+)
+def test_each_state_lists_what_may_be_done_from_it_and_all_else_is_a_409_that_says_so(text, states, steps, follow):
+    edges = _edges(text)
+    for state, step in product(states, steps):
+        followed = follow(state, step)
+        if (state.value, step.value) in edges:
+            assert followed == edges[state.value, step.value]
+        else:
+            assert (followed.status, followed.code) == (409, Code.ORDER_STATE)
+            allowed = [s.value.replace("_", " ") for s in steps if (state.value, s.value) in edges]
+            assert f" is {state.value.replace('_', ' ')} " in followed.detail
+            assert all(step in followed.detail for step in allowed)
+            assert allowed or "nothing follows" in followed.detail
+
+
+@pytest.mark.parametrize("payment", Payment)
+def test_an_order_is_paid_while_it_waits_for_that(payment):
+    for mix in MIXES:
+        for expired in (False, True):
+            waits = order_status(payment, mix, expired=expired) is OrderStatus.PENDING_PAYMENT
+            assert (refuse_paying(payment, mix, expired=expired) is None) is waits

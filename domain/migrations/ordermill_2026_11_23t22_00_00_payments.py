@@ -1,0 +1,15 @@
+"""Payments of orders."""
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from domain.migrations.sql import payments
+from domain.migrations.sql.running import in_sql
+
+ID = "2026-11-23T22:00:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "payments of orders"
+
+
+async def forwards() -> MigrationManager:
+    """Make the tables."""
+    return in_sql(ID, DESCRIPTION, payments.statements)

@@ -1,0 +1,359 @@
+"""The decision what news of a payment mean for its order.
+
+Invariant: pure. Only the current attempt of an order moves it; money that came for any other, or for an order that is
+dead, is given back in full, once. A payment that comes too late takes the stock again if all of it is there, or else is
+given back: never both, never neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct, field
+
+from domain.inventory.model import StockKey
+from domain.journal.model import Cause, Command, Event
+from domain.orders.cancellation import CancellationPlan, OpenOrder, cancel_lines
+from domain.orders.confirmation import holds_of
+from domain.orders.lifecycle import CONFIRMED, PAYMENT, PaymentStep, order_status
+from domain.orders.model import OrderConfirmed, OrderExpired, OrderStatus, Payment
+from domain.payments.attempt import differs, merge
+from domain.payments.model import (
+    Attempt,
+    Chargeback,
+    ChargebackMoved,
+    PaymentMoved,
+    Refund,
+    RefundMoved,
+    RefundPayment,
+    StockTakenAgain,
+    VoidPayment,
+)
+from domain.payments.news import AttemptState, DisputeNews, DisputeState, News, RefundNews, RefundState
+from domain.pricing.snapshot import SnapshotCommissions
+from domain.pricing.uses import UseKey
+
+_encode = msgspec.json.Encoder().encode
+_DISPUTES = [DisputeState.OPENED, DisputeState.LOST, DisputeState.WON]
+_DISPUTE_EVENTS = {
+    DisputeState.OPENED: "order.chargeback_opened",
+    DisputeState.WON: "order.chargeback_won",
+    DisputeState.LOST: "order.chargeback_lost",
+}
+_PAID = {AttemptState.AUTHORIZED, AttemptState.CAPTURED}
+_STEPS = {
+    AttemptState.ACTION_REQUIRED: PaymentStep.REQUIRE_ACTION,
+    AttemptState.FAILED: PaymentStep.FAIL,
+    AttemptState.AUTHORIZED: PaymentStep.AUTHORIZE,
+    AttemptState.CAPTURED: PaymentStep.CAPTURE,
+}
+_EVENTS = {
+    AttemptState.ACTION_REQUIRED: "order.payment_action_required",
+    AttemptState.FAILED: "order.payment_failed",
+    AttemptState.AUTHORIZED: "order.payment_authorized",
+    AttemptState.VOIDED: "order.payment_voided",
+    AttemptState.CAPTURED: "order.payment_captured",
+}
+
+
+class Account(Struct):
+    """The money of an order, under its lock: the order, its attempts, and the refunds that haven't ended.
+
+    ``held`` are the reservations of the order that still stand.
+    """
+
+    order: OpenOrder
+    attempts: dict[UUID, Attempt]
+    refunds: dict[tuple[UUID, int], Refund]
+    held: set[UUID]
+
+
+class Wanted(Struct, frozen=True):
+    """What an order whose payment came late needs again: units by line, and uses of promotions."""
+
+    lines: Mapping[int, tuple[StockKey, int]]
+    uses: Sequence[UseKey] = ()
+    promotions: Sequence[UUID] = ()
+    """whose uses those are"""
+    sellable: bool = True
+    """whether all its sellers may still sell"""
+
+
+class Shelf(Struct):
+    """What there is to take for late payments, locked; what one order takes is gone for the next."""
+
+    wanted: Mapping[UUID, Wanted]
+    available: dict[StockKey, int]
+    room: dict[UseKey, int]
+
+
+class Alarm(Struct, frozen=True):
+    """What a person has to look at."""
+
+    what: str
+    payment_id: UUID
+    order_id: UUID
+    detail: str
+
+
+class SettlementPlan(Struct):
+    """What news come to: what is written, what is locked and moved, and what follows."""
+
+    orders: dict[UUID, OpenOrder] = field(default_factory=dict)
+    attempts: dict[UUID, Attempt] = field(default_factory=dict)
+    new_refunds: dict[tuple[UUID, int], Refund] = field(default_factory=dict)
+    refunds: dict[tuple[UUID, int], Refund] = field(default_factory=dict)
+    sold: list[UUID] = field(default_factory=list)
+    """reservations that become sales"""
+    taken: list[tuple[UUID, UUID, UUID, Wanted]] = field(default_factory=list)
+    """(order id, buyer, command id, what was taken again)"""
+    freed: list[UUID] = field(default_factory=list)
+    """orders that give their uses back"""
+    cancelled: CancellationPlan = field(default_factory=CancellationPlan)
+    events: list[Event] = field(default_factory=list)
+    follow_ups: list[tuple[Command, str]] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+
+
+class Settling(Struct, frozen=True):
+    """What a batch of news is decided against."""
+
+    plan: SettlementPlan
+    shelf: Shelf
+    now: datetime
+
+
+def may_be_late(account: Account, attempt: Attempt, news: News) -> bool:
+    """Whether news may bring money for an order whose stock has to be taken again."""
+    order = account.order
+    if order.payment_id != attempt.id or order.payment in CONFIRMED or is_cancelled(order):
+        return False
+    paid = news.succeeded or news.state in _PAID or bool(news.captured_minor)
+    return paid and (order.expired or not account.held.issuperset(holds_of(order)))
+
+
+def is_cancelled(order: OpenOrder) -> bool:
+    """Whether all of an order was cancelled, or its payment voided."""
+    return order_status(order.payment, order.fulfilments.values(), expired=False) is OrderStatus.CANCELLED
+
+
+def hear(account: Account, attempt_id: UUID, news: News, cause: Cause, settling: Settling) -> str | None:
+    """Take news of an attempt in. Returns why they can't be its own, with an alarm raised, or None."""
+    plan, order = settling.plan, account.order
+    before = account.attempts[attempt_id]
+    why = differs(before, news)
+    if why is not None:
+        plan.alarms.append(Alarm("payment_news_differ", attempt_id, order.id, why))
+        return why
+    attempt = account.attempts[attempt_id] = merge(before, news)
+    if attempt != before:
+        plan.attempts[attempt.id] = attempt
+    current = order.payment_id == attempt.id
+    if attempt.state is not before.state:
+        told = PaymentMoved(attempt.id, attempt.state, attempt.captured_minor, current, attempt.reason)
+        _tell(order, _EVENTS[attempt.state], told, cause, plan)
+    was_confirmed, cancelled = order.payment in CONFIRMED, is_cancelled(order)
+    # Taken and given back before anybody here heard of it: nothing was paid.
+    for_nothing = bool(news.refunded_minor) and (news.refunded_minor or 0) >= attempt.captured_minor
+    moved = current and _follow(order, attempt, plan, failed=for_nothing and not was_confirmed)
+    _note_refunds(account, attempt, news.refunded_minor or 0, cause, settling)
+    if not current:
+        _give_back(account, attempt, "another payment of the order counts", cause, settling)
+    elif attempt.state is AttemptState.VOIDED and was_confirmed and moved and not cancelled:
+        # Its gateway took the promise back: nobody pays for these goods any more.
+        cancel_lines(order, sorted(order.price.lines), "the payment was voided", cause, plan.cancelled)
+        plan.orders[order.id] = order
+    elif attempt.state in _PAID and not for_nothing:
+        _react(account, attempt, cause, settling, was_confirmed=was_confirmed, cancelled=cancelled)
+    return None
+
+
+def _react(
+    account: Account, attempt: Attempt, cause: Cause, settling: Settling, *, was_confirmed: bool, cancelled: bool
+) -> None:
+    order = account.order
+    if cancelled:
+        _give_back(account, attempt, "the order was cancelled", cause, settling)
+    elif order.expired or (not was_confirmed and not account.held.issuperset(holds_of(order))):
+        _settle_late(account, attempt, cause, settling)
+    elif not was_confirmed:
+        _confirm(account, cause, settling)
+
+
+def _follow(order: OpenOrder, attempt: Attempt, plan: SettlementPlan, *, failed: bool) -> bool:
+    """Move the order's payment as its current attempt says, where that leads anywhere."""
+    if failed:
+        step = PaymentStep.FAIL
+    elif attempt.state is AttemptState.VOIDED:
+        step = PaymentStep.VOID if order.payment is Payment.AUTHORIZED else PaymentStep.FAIL
+    elif attempt.state in _STEPS:
+        step = _STEPS[attempt.state]
+    else:
+        return False
+    state = PAYMENT[order.payment].get(step)
+    if state is None or state is order.payment:
+        return False
+    order.payment = state
+    plan.orders[order.id] = order
+    return True
+
+
+def _confirm(account: Account, cause: Cause, settling: Settling) -> None:
+    order, plan = account.order, settling.plan
+    plan.sold.extend(holds_of(order))
+    account.held.difference_update(holds_of(order))
+    _tell(order, "order.confirmed", OrderConfirmed(order.price.total_minor), cause, plan)
+    plan.follow_ups.append((SnapshotCommissions(order.id), cause.correlation))
+
+
+def _settle_late(account: Account, attempt: Attempt, cause: Cause, settling: Settling) -> None:
+    order, plan, shelf = account.order, settling.plan, settling.shelf
+    wanted = shelf.wanted.get(order.id)
+    if wanted is None or not _fits(wanted, shelf):
+        if not order.expired:
+            order.expired = True
+            plan.freed.append(order.id)
+            _tell(order, "order.expired", OrderExpired(tuple(sorted(order.price.lines))), cause, plan)
+        _give_back(account, attempt, "the order expired before it was paid", cause, settling)
+        return
+    for key, quantity in wanted.lines.values():
+        shelf.available[key] -= quantity
+    for use in wanted.uses:
+        if use in shelf.room:
+            shelf.room[use] -= 1
+    order.held_by, order.expired = cause.command_id, False
+    plan.taken.append((order.id, order.buyer, cause.command_id, wanted))
+    _tell(order, "order.taken_up_again", StockTakenAgain(tuple(sorted(wanted.lines))), cause, plan)
+    _confirm(account, cause, settling)
+
+
+def _fits(wanted: Wanted, shelf: Shelf) -> bool:
+    units: dict[StockKey, int] = {}
+    for key, quantity in wanted.lines.values():
+        units[key] = units.get(key, 0) + quantity
+    enough = all(shelf.available.get(key, 0) >= quantity for key, quantity in units.items())
+    # A promotion without a limit has no counter.
+    return wanted.sellable and enough and all(shelf.room.get(use, 1) >= 1 for use in wanted.uses)
+
+
+def _give_back(account: Account, attempt: Attempt, reason: str, cause: Cause, settling: Settling) -> None:
+    """Have all that an attempt brought given back."""
+    if attempt.state is AttemptState.AUTHORIZED:
+        settling.plan.follow_ups.append((VoidPayment(attempt.id), cause.correlation))
+    elif attempt.refundable_minor:
+        ask_back(account, attempt, attempt.refundable_minor, settling.plan, reason=reason, cause=cause)
+
+
+def ask_back(
+    account: Account, attempt: Attempt, amount_minor: int, plan: SettlementPlan, *, reason: str, cause: Cause
+) -> Refund:
+    """Ask for some of what was captured to be given back; at most what is refundable."""
+    if not 0 < amount_minor <= attempt.refundable_minor:
+        raise ValueError(f"{amount_minor} of {attempt.refundable_minor} that can be given back")
+    refund = _new_refund(account, attempt, amount_minor, plan, reason=reason, cause=cause)
+    _tell(account.order, "order.refund_started", _moved(refund), cause, plan)
+    plan.follow_ups.append((RefundPayment(attempt.id, refund.refund_no), cause.correlation))
+    return refund
+
+
+def _new_refund(
+    account: Account, attempt: Attempt, amount_minor: int, plan: SettlementPlan, *, reason: str, cause: Cause
+) -> Refund:
+    attempt.refunds += 1
+    attempt.asked_minor += amount_minor
+    refund = Refund(
+        attempt.id, attempt.refunds, attempt.order_id, amount_minor, attempt.currency, reason, cause.command_id
+    )
+    account.refunds[attempt.id, refund.refund_no] = refund
+    plan.attempts[attempt.id] = attempt
+    plan.new_refunds[attempt.id, refund.refund_no] = refund
+    return refund
+
+
+def _note_refunds(account: Account, attempt: Attempt, refunded_minor: int, cause: Cause, settling: Settling) -> None:
+    """Take in what was given back in all: what was asked for, and what somebody gave back at the gateway itself."""
+    foreign = refunded_minor - attempt.asked_minor
+    if attempt.state is AttemptState.CAPTURED and foreign >= 0:
+        # All that was asked for has been given back.
+        for refund in list(account.refunds.values()):
+            if refund.payment_id == attempt.id:
+                given = RefundNews(RefundState.SUCCEEDED, refund.reference)
+                end_refund(account, refund, given, cause, settling.plan)
+    if attempt.state is not AttemptState.CAPTURED or foreign <= 0:
+        return
+    reason = "given back at the gateway"
+    refund = _new_refund(account, attempt, foreign, settling.plan, reason=reason, cause=cause)
+    end_refund(account, refund, RefundNews(RefundState.SUCCEEDED), cause, settling.plan)
+
+
+def end_refund(account: Account, refund: Refund, news: RefundNews, cause: Cause, plan: SettlementPlan) -> None:
+    """Take in how a refund went; one that has ended stays as it is."""
+    if refund.state is not RefundState.PENDING:
+        if news.state is RefundState.FAILED and refund.state is RefundState.SUCCEEDED:
+            detail = f"refund {refund.refund_no} failed after it had succeeded: {news.reason or 'no reason given'}"
+            plan.alarms.append(Alarm("refund_failed_late", refund.payment_id, refund.order_id, detail))
+        return
+    attempt, order = account.attempts[refund.payment_id], account.order
+    refund.reference = refund.reference or news.reference
+    plan.refunds[refund.payment_id, refund.refund_no] = refund
+    if news.state is RefundState.PENDING:
+        return
+    refund.state, plan.attempts[attempt.id] = news.state, attempt
+    if news.state is RefundState.FAILED:
+        refund.error = news.reason
+        attempt.asked_minor -= refund.amount_minor
+        _tell(order, "order.refund_failed", _moved(refund), cause, plan)
+        detail = f"refund {refund.refund_no} of {refund.amount_minor} failed: {news.reason or 'no reason given'}"
+        plan.alarms.append(Alarm("refund_failed", attempt.id, order.id, detail))
+        return
+    attempt.refunded_minor += refund.amount_minor
+    if order.payment_id == attempt.id:
+        whole = attempt.refunded_minor >= attempt.captured_minor
+        step = PaymentStep.REFUND if whole else PaymentStep.REFUND_PART
+        order.payment = PAYMENT[order.payment].get(step, order.payment)
+    _tell(order, "order.refunded", _moved(refund), cause, plan)
+
+
+def _moved(refund: Refund) -> RefundMoved:
+    return RefundMoved(refund.payment_id, refund.refund_no, refund.amount_minor, refund.reason)
+
+
+def _tell(order: OpenOrder, kind: str, data: Struct, cause: Cause, plan: SettlementPlan) -> None:
+    order.version += 1
+    plan.orders[order.id] = order
+    plan.events.append(Event(order.id, order.version, kind, _encode(data).decode(), cause.actor, cause.correlation))
+
+
+def dispute(
+    account: Account,
+    attempt: Attempt,
+    news: DisputeNews,
+    known: Chargeback | None,
+    *,
+    liable: str,
+    cause: Cause,
+    plan: SettlementPlan,
+) -> Chargeback | None:
+    """Take in a chargeback; None when nothing is new. One that was won stays won, whatever is heard later."""
+    if known is not None and _DISPUTES.index(news.state) <= _DISPUTES.index(known.state):
+        return None
+    taken = attempt.captured_minor - attempt.refunded_minor or attempt.amount_minor
+    amount = taken if news.amount_minor is None else news.amount_minor
+    chargeback = Chargeback(
+        gateway=attempt.gateway,
+        reference=news.reference,
+        payment_id=attempt.id,
+        order_id=attempt.order_id,
+        amount_minor=amount if known is None else known.amount_minor,
+        fee_minor=news.fee_minor if known is None else known.fee_minor,
+        currency=attempt.currency,
+        liable=liable if known is None else known.liable,
+        state=news.state,
+        reason=news.reason if known is None else known.reason,
+    )
+    told = ChargebackMoved(attempt.id, news.reference, chargeback.amount_minor, chargeback.fee_minor, chargeback.liable)
+    _tell(account.order, _DISPUTE_EVENTS[news.state], told, cause, plan)
+    detail = f"chargeback {news.reference} over {chargeback.amount_minor} is {news.state.value}"
+    plan.alarms.append(Alarm("chargeback", attempt.id, account.order.id, detail))
+    return chargeback

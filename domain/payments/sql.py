@@ -1,0 +1,273 @@
+"""Statements of payments: read the money of orders under their lock, write what became of it.
+
+Invariant: an order's row is the lock of its payments, refunds and chargebacks: whoever changes them holds it, and has
+read them after it had it.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.connection import Connection
+from domain.inventory.sql import lock_active
+from domain.orders.confirmation import holds_of
+from domain.orders.lifecycle import CONFIRMED
+from domain.orders.sql import load_open_orders, lock_orders
+from domain.payments.model import Attempt, Chargeback, Refund
+from domain.payments.news import AttemptState, Capture, DisputeState, RefundState
+from domain.payments.settlement import Account
+from domain.writing import Rows, write
+
+PAYMENT_COLUMNS = (
+    ("id", "uuid"),
+    ("order_id", "uuid"),
+    ("attempt_no", "smallint"),
+    ("gateway", "text"),
+    ("capture", "text"),
+    ("amount_minor", "bigint"),
+    ("currency", "text"),
+    ("created_at", "timestamptz"),
+    ("updated_at", "timestamptz"),
+)
+REFUND_COLUMNS = (
+    ("payment_id", "uuid"),
+    ("refund_no", "smallint"),
+    ("order_id", "uuid"),
+    ("amount_minor", "bigint"),
+    ("currency", "text"),
+    ("reason", "text"),
+    ("cause_id", "uuid"),
+    ("created_at", "timestamptz"),
+    ("state", "text"),
+    ("reference", "text"),
+    ("error", "text"),
+    ("ended_at", "timestamptz"),
+)
+
+LOAD_PAYMENTS = """
+SELECT p.id, p.order_id, p.attempt_no, p.gateway, p.capture, p.amount_minor, p.currency, p.state, p.reference,
+       p.captured_minor, p.refunded_minor, p.asked_minor, p.reason, p.action_url,
+       CASE WHEN p.captured_minor > 0 THEN (
+           SELECT coalesce(sum(c.amount_minor), 0)::bigint FROM chargebacks c
+           WHERE c.payment_id = p.id AND c.state <> 'won'
+       ) ELSE 0 END AS taken_back_minor,
+       CASE WHEN p.captured_minor > 0 THEN (SELECT count(*) FROM refunds r WHERE r.payment_id = p.id) ELSE 0 END
+           AS refunds
+FROM payments p WHERE p.order_id = ANY ($1::uuid[]) ORDER BY p.order_id, p.attempt_no
+"""
+
+LOAD_REFUNDS = """
+SELECT payment_id, refund_no, order_id, amount_minor, currency, reason, state, reference, error, cause_id
+FROM refunds WHERE order_id = ANY ($1::uuid[])
+"""
+
+FIND_PAYMENTS = "SELECT id, order_id FROM payments WHERE id = ANY ($1::uuid[])"
+
+FIND_REFERENCES = """
+SELECT t.gateway, t.reference, p.id FROM unnest($1::text[], $2::text[]) AS t (gateway, reference)
+JOIN payments p ON p.gateway = t.gateway AND p.reference = t.reference
+"""
+
+SAVE_PAYMENTS = """
+UPDATE payments p
+SET state = t.state, reference = t.reference, captured_minor = t.captured, refunded_minor = t.refunded,
+    asked_minor = t.asked, reason = t.reason, action_url = t.action_url, updated_at = $9
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])
+    AS t (id, state, reference, captured, refunded, asked, reason, action_url)
+WHERE p.id = t.id
+"""
+
+SAVE_REFUNDS = """
+UPDATE refunds r
+SET state = t.state, reference = t.reference, error = t.error,
+    ended_at = CASE WHEN t.state = 'pending' THEN NULL ELSE coalesce(r.ended_at, $6) END
+FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[])
+    AS t (payment_id, refund_no, state, reference, error)
+WHERE r.payment_id = t.payment_id AND r.refund_no = t.refund_no
+"""
+
+LOAD_CHARGEBACKS = """
+SELECT c.gateway, c.reference, c.payment_id, c.order_id, c.amount_minor, c.fee_minor, c.currency, c.liable, c.state,
+       c.reason
+FROM unnest($1::text[], $2::text[]) AS t (gateway, reference)
+JOIN chargebacks c ON c.gateway = t.gateway AND c.reference = t.reference
+"""
+
+SAVE_CHARGEBACKS = """
+INSERT INTO chargebacks AS c (gateway, reference, payment_id, order_id, amount_minor, fee_minor, currency, liable,
+    state, reason, opened_at, ended_at)
+SELECT t.*, $11, CASE WHEN t.state = 'opened' THEN NULL ELSE $11 END
+FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
+    $9::text[], $10::text[])
+    AS t (gateway, reference, payment_id, order_id, amount_minor, fee_minor, currency, liable, state, reason)
+ON CONFLICT (gateway, reference) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at
+"""
+
+REVERSE_COMMISSION = """
+INSERT INTO commission_reversals (order_id, line_no, cause_id, amount_minor)
+SELECT s.order_id, s.line_no, t.cause, s.amount_minor
+FROM unnest($1::uuid[], $2::smallint[], $3::uuid[]) AS t (order_id, line_no, cause)
+JOIN commission_snapshots s ON s.order_id = t.order_id AND s.line_no = t.line_no
+WHERE s.amount_minor > 0
+"""
+
+
+async def load_accounts(conn: Connection, order_ids: Collection[UUID]) -> dict[UUID, Account]:
+    """Lock orders and read their money; those of which nobody knows are missing.
+
+    What is still held of orders that nobody has paid is locked, too.
+    """
+    if not order_ids:
+        return {}
+    ids = sorted(order_ids)
+    await lock_orders(conn, ids)
+    orders = await load_open_orders(conn, ids)
+    accounts = {order.id: Account(order, {}, {}, set()) for order in orders.values()}
+    for row in await conn.fetch(LOAD_PAYMENTS, ids):
+        accounts[row["order_id"]].attempts[row["id"]] = _attempt(row)
+    if any(attempt.refunds for account in accounts.values() for attempt in account.attempts.values()):
+        for row in await conn.fetch(LOAD_REFUNDS, ids):
+            refund = Refund(**{**row, "state": RefundState(row["state"])})
+            accounts[refund.order_id].refunds[refund.payment_id, refund.refund_no] = refund
+    holds = {hold: order.id for order in orders.values() if order.payment not in CONFIRMED for hold in holds_of(order)}
+    for hold in await lock_active(conn, list(holds)):
+        accounts[holds[hold]].held.add(hold)
+    return accounts
+
+
+def _attempt(row: Any) -> Attempt:
+    return Attempt(**{**row, "state": AttemptState(row["state"]), "capture": Capture(row["capture"])})
+
+
+async def find_orders(conn: Connection, payment_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The orders of payments; unknown payments are missing."""
+    rows = await conn.fetch(FIND_PAYMENTS, list(payment_ids)) if payment_ids else []
+    return {row["id"]: row["order_id"] for row in rows}
+
+
+async def find_references(conn: Connection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
+    """The payments that gateways name by a reference of their own: by (gateway, reference)."""
+    if not names:
+        return {}
+    rows = await conn.fetch(FIND_REFERENCES, [name[0] for name in names], [name[1] for name in names])
+    return {(row["gateway"], row["reference"]): row["id"] for row in rows}
+
+
+async def insert_attempts(conn: Connection, attempts: Sequence[Attempt], now: datetime) -> None:
+    """Write attempts that have just been started."""
+    rows = [
+        (a.id, a.order_id, a.attempt_no, a.gateway, a.capture.value, a.amount_minor, a.currency, now, now)
+        for a in attempts
+    ]
+    await write(conn, Rows("payments", PAYMENT_COLUMNS, rows))
+
+
+async def save_attempts(conn: Connection, attempts: Iterable[Attempt], now: datetime) -> None:
+    """Write how far attempts have come."""
+    changed = list(attempts)
+    if changed:
+        await conn.execute(
+            SAVE_PAYMENTS,
+            [a.id for a in changed],
+            [a.state.value for a in changed],
+            [a.reference for a in changed],
+            [a.captured_minor for a in changed],
+            [a.refunded_minor for a in changed],
+            [a.asked_minor for a in changed],
+            [a.reason for a in changed],
+            [a.action_url for a in changed],
+            now,
+        )
+
+
+async def save_refunds(conn: Connection, new: Iterable[Refund], changed: Iterable[Refund], now: datetime) -> None:
+    """Write refunds that were asked for, and how others went."""
+    rows = [
+        (
+            r.payment_id,
+            r.refund_no,
+            r.order_id,
+            r.amount_minor,
+            r.currency,
+            r.reason,
+            r.cause_id,
+            now,
+            r.state.value,
+            r.reference,
+            r.error,
+            None if r.state is RefundState.PENDING else now,
+        )
+        for r in new
+    ]
+    await write(conn, Rows("refunds", REFUND_COLUMNS, rows))
+    old = list(changed)
+    if old:
+        await conn.execute(
+            SAVE_REFUNDS,
+            [r.payment_id for r in old],
+            [r.refund_no for r in old],
+            [r.state.value for r in old],
+            [r.reference for r in old],
+            [r.error for r in old],
+            now,
+        )
+
+
+async def load_chargebacks(conn: Connection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Chargeback]:
+    """Chargebacks by (gateway, reference); unknown ones are missing."""
+    if not names:
+        return {}
+    rows = await conn.fetch(LOAD_CHARGEBACKS, [name[0] for name in names], [name[1] for name in names])
+    return {(row["gateway"], row["reference"]): _chargeback(row) for row in rows}
+
+
+def _chargeback(row: Any) -> Chargeback:
+    return Chargeback(**{**row, "state": DisputeState(row["state"])})
+
+
+async def save_chargebacks(conn: Connection, chargebacks: Sequence[Chargeback], now: datetime) -> None:
+    """Write chargebacks as they stand now."""
+    if chargebacks:
+        columns = [[getattr(c, name) for c in chargebacks] for name in Chargeback.__struct_fields__]
+        await conn.execute(SAVE_CHARGEBACKS, *columns, now)
+
+
+async def reverse_commission(conn: Connection, lines: Sequence[tuple[UUID, int, UUID]]) -> None:
+    """Take back the commission of lines that came to nothing: (order id, line number, command id)."""
+    if lines:
+        await conn.execute(
+            REVERSE_COMMISSION, [row[0] for row in lines], [row[1] for row in lines], [row[2] for row in lines]
+        )
+
+
+LOAD_ORDER_USES = """
+SELECT r.order_id, r.promotion_id, r.buyer, r.returned_at IS NOT NULL AS returned,
+       coalesce((p.content ->> 'first_order')::boolean, false) AS first_order
+FROM redemptions r LEFT JOIN promotions p ON p.id = r.promotion_id
+WHERE r.order_id = ANY ($1::uuid[])
+"""
+
+TAKE_USES_AGAIN = """
+UPDATE redemptions r SET returned_at = NULL
+FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, promotion_id)
+WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id
+"""
+
+LOAD_APPROVED = "SELECT id FROM sellers WHERE id = ANY ($1::uuid[]) AND status = 'approved'"
+
+
+async def load_order_uses(conn: Connection, orders: Sequence[UUID]) -> Sequence[Any]:
+    """The uses of orders, given back or not: order_id, promotion_id, buyer, returned, first_order."""
+    return await conn.fetch(LOAD_ORDER_USES, orders)
+
+
+async def take_uses_again(conn: Connection, uses: Sequence[tuple[UUID, UUID]]) -> None:
+    """Have uses that were given back stand again: (order id, promotion id). Their counters are the caller's."""
+    if uses:
+        await conn.execute(TAKE_USES_AGAIN, [use[0] for use in uses], [use[1] for use in uses])
+
+
+async def load_approved(conn: Connection, sellers: Collection[UUID]) -> set[UUID]:
+    """Which of some sellers may sell."""
+    return {row["id"] for row in await conn.fetch(LOAD_APPROVED, list(sellers))}

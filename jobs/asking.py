@@ -1,0 +1,32 @@
+"""Asking a gateway: what its silence, its refusal and its absence mean for the effect that asks."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from domain.journal.model import Answered, EffectOutcome, PutOff, Rejected, TryAgain
+from domain.payments.going_on import Target
+from domain.payments.news import News
+from domain.rejections import Code, Rejection
+from infra.gateways import registry
+from infra.gateways.protocol import Gateway, GatewayError, GatewayRefusedError
+from infra.parties import OutOfReachError
+
+
+async def ask(name: str, call: Callable[[Gateway], Awaitable[Any]]) -> EffectOutcome:
+    """Call a gateway; its answer is settled, whatever keeps it from answering is waited for."""
+    gateway = registry.gateway(name)
+    if gateway is None:
+        return TryAgain(f"this deployment has no gateway {name}: its settings are missing", definite=True)
+    try:
+        return Answered(await call(gateway))
+    except OutOfReachError as away:
+        return PutOff(str(away), away.after_seconds)
+    except GatewayError as error:
+        return TryAgain(str(error), definite=error.definite)
+    except GatewayRefusedError as error:
+        return Rejected(Rejection(409, Code.PAYMENT_STATE, f"the gateway refused: {error.code}"))
+
+
+async def look(gateway: Gateway, target: Target, seconds: float) -> News:
+    """How far a payment has come; one its gateway has never heard of has said nothing."""
+    return await gateway.look_up(target.payment_id, target.reference, seconds=seconds) or News()

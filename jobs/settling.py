@@ -1,0 +1,278 @@
+"""What every job that hears of payments does with the news: lock the orders, decide, write all in one transaction.
+
+Locks go in the order of all jobs: orders, reservations, uses, stock. Where a payment came too late, stock and uses are
+locked before the decision, which has to see what is left of them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain import ids
+from domain.connection import Connection
+from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
+from domain.inventory.sql import (
+    Ended,
+    end_reservations,
+    load_available,
+    movement_rows,
+    reservation_rows,
+    restock,
+    return_sold,
+    together,
+)
+from domain.journal.declare import Batch
+from domain.journal.model import SYSTEM, Cause
+from domain.journal.sql import insert_events
+from domain.orders.sql import apply_cancellations, load_stock_lines, save_orders
+from domain.payments.model import Chargeback, Refund, VoidPayment
+from domain.payments.news import DisputeNews, News, RefundNews
+from domain.payments.settlement import (
+    Account,
+    SettlementPlan,
+    Settling,
+    Shelf,
+    Wanted,
+    ask_back,
+    dispute,
+    end_refund,
+    hear,
+    may_be_late,
+)
+from domain.payments.sql import (
+    find_orders,
+    load_accounts,
+    load_approved,
+    load_chargebacks,
+    load_order_uses,
+    reverse_commission,
+    save_attempts,
+    save_chargebacks,
+    save_refunds,
+    take_uses_again,
+)
+from domain.pricing.use_sql import apply_uses, load_uses, lock_uses, return_uses, set_redeemed
+from domain.pricing.uses import ALL_USERS, FIRST_ORDER, UseKey
+from domain.writing import write
+from infra import telemetry
+
+log = telemetry.logger()
+
+
+class AlarmError(Exception):
+    """Something about money that a person has to look at; the message has the figures."""
+
+
+class Heard(Struct, frozen=True):
+    """News of a payment, and whose doing it is that they are heard: of how far it came, of a refund, of a dispute.
+
+    ``gateway`` is who says so, where that isn't the one who was asked.
+    """
+
+    order_id: UUID
+    payment_id: UUID
+    cause: Cause
+    news: News | None = None
+    refund: RefundNews | None = None
+    dispute: DisputeNews | None = None
+    gateway: str | None = None
+
+
+class Settled(Struct, frozen=True):
+    """The orders as they are now, and for each piece of news why it couldn't be taken in, or None."""
+
+    accounts: Mapping[UUID, Account]
+    differing: Sequence[str | None]
+
+
+async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
+    """Take news in, one piece after the other, and write what they come to."""
+    conn = batch.conn
+    accounts = await load_accounts(conn, {each.order_id for each in heard})
+    disputes = {
+        (accounts[each.order_id].attempts[each.payment_id].gateway, each.dispute.reference)
+        for each in heard
+        if each.dispute is not None
+    }
+    known = await load_chargebacks(conn, disputes)
+    settling = Settling(SettlementPlan(), await _shelf(batch, accounts, heard), batch.now)
+    plan, changed, differing = settling.plan, dict[tuple[str, str], Chargeback](), list[str | None]()
+    for each in heard:
+        account = accounts[each.order_id]
+        attempt = account.attempts[each.payment_id]
+        if each.gateway is not None and each.gateway != attempt.gateway:
+            differing.append("it is another gateway's")
+            continue
+        why = None if each.news is None else hear(account, each.payment_id, each.news, each.cause, settling)
+        differing.append(why)
+        if why is not None:
+            continue
+        refund = None if each.refund is None else _refund_of(account, each.payment_id, each.refund)
+        if refund is not None and each.refund is not None:
+            end_refund(account, refund, each.refund, each.cause, plan)
+        if each.dispute is not None:
+            name = (attempt.gateway, each.dispute.reference)
+            chargeback = dispute(
+                account,
+                attempt,
+                each.dispute,
+                known.get(name),
+                liable=batch.limits.chargeback_liability,
+                cause=each.cause,
+                plan=plan,
+            )
+            if chargeback is not None:
+                known[name] = changed[name] = chargeback
+    await save_chargebacks(conn, list(changed.values()), batch.now)
+    await write_plan(batch, plan, accounts)
+    return Settled(accounts, differing)
+
+
+def _refund_of(account: Account, payment_id: UUID, news: RefundNews) -> Refund | None:
+    """The refund that news are about: by our number, or by the gateway's name of it. None when it isn't ours."""
+    if news.refund_no is not None:
+        return account.refunds.get((payment_id, news.refund_no))
+    same = (r for r in account.refunds.values() if r.payment_id == payment_id and r.reference == news.reference)
+    return next(same, None)
+
+
+async def settle_named(batch: Batch[Any], answers: Mapping[UUID, tuple[UUID, News]]) -> list[tuple[UUID, Account]]:
+    """Take in answers that name their payments; return the orders' money by command, in the commands' order."""
+    orders = await find_orders(batch.conn, {payment_id for payment_id, _ in answers.values()})
+    heard = [
+        Heard(orders[answers[c.id][0]], answers[c.id][0], Cause(c.id, c.correlation), answers[c.id][1])
+        for c in batch.commands
+    ]
+    accounts = (await settle(batch, heard)).accounts
+    return [(c.id, accounts[each.order_id]) for c, each in zip(batch.commands, heard, strict=True)]
+
+
+async def load_of_payments(conn: Connection, payment_ids: Sequence[UUID]) -> dict[UUID, Account]:
+    """Lock the orders of payments and read their money, by payment; unknown ones are missing."""
+    orders = await find_orders(conn, set(payment_ids))
+    accounts = await load_accounts(conn, set(orders.values()))
+    return {payment_id: accounts[order_id] for payment_id, order_id in orders.items()}
+
+
+async def _shelf(batch: Batch[Any], accounts: Mapping[UUID, Account], heard: Iterable[Heard]) -> Shelf:
+    """What late payments may take, locked; what is left of those orders' holds is given back first."""
+    late = {
+        each.order_id
+        for each in heard
+        if each.news is not None
+        and may_be_late(accounts[each.order_id], accounts[each.order_id].attempts[each.payment_id], each.news)
+    }
+    if not late:
+        return Shelf({}, {}, {})
+    conn = batch.conn
+    lines = await load_stock_lines(conn, list(accounts))
+    lapsed = [hold for order_id in late for hold in accounts[order_id].held]
+    ended = await end_reservations(conn, sorted(lapsed), ReservationStatus.EXPIRED, actor=SYSTEM, reason="due")
+    for order_id in late:
+        accounts[order_id].held.clear()
+    uses = await load_order_uses(conn, list(accounts))
+    counters = {key for use in uses for key in _counters(use)}
+    await lock_uses(conn, {}, also=counters)
+    await restock(conn, ended, lock_too={key for found in lines.values() for key, _ in found.values()})
+    sellers = await load_approved(conn, {s for order_id in late for s in accounts[order_id].order.sellers.values()})
+    wanted = {order_id: _wanted(accounts[order_id], lines[order_id], uses, sellers) for order_id in late}
+    keys = {key for each in wanted.values() for key, _ in each.lines.values()}
+    room = {key: most - used for key, (used, most) in (await load_uses(conn, counters)).items()}
+    return Shelf(wanted, await load_available(conn, keys), room)
+
+
+def _counters(use: Any) -> list[UseKey]:
+    promotion, buyer = use["promotion_id"], use["buyer"]
+    return [(promotion, ALL_USERS), (promotion, buyer), *([(FIRST_ORDER, buyer)] if use["first_order"] else [])]
+
+
+def _wanted(
+    account: Account, lines: Mapping[int, tuple[StockKey, int]], uses: Sequence[Any], sellers: set[UUID]
+) -> Wanted:
+    order = account.order
+    applied = {part.promotion_id for part in order.price.applied}
+    gone = [
+        use
+        for use in uses
+        if use["order_id"] == order.id and use["returned"] and use["promotion_id"] in applied and order.expired
+    ]
+    return Wanted(
+        lines={number: lines[number] for number in order.price.lines},
+        uses=[key for use in gone for key in _counters(use)],
+        promotions=[use["promotion_id"] for use in gone],
+        sellable=all(order.sellers[number] in sellers for number in order.price.lines),
+    )
+
+
+async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[UUID, Account]) -> None:
+    """Write what was decided about the money of locked orders, and move the stock last."""
+    conn, now, cancelled = batch.conn, batch.now, plan.cancelled
+    for order_id, owed, cause in cancelled.refunds:
+        _refund_lines(accounts[order_id], owed, cause, plan)
+    await save_attempts(conn, plan.attempts.values(), now)
+    old = [refund for key, refund in plan.refunds.items() if key not in plan.new_refunds]
+    await save_refunds(conn, plan.new_refunds.values(), old, now)
+    await apply_cancellations(conn, cancelled)
+    await save_orders(conn, plan.orders.values(), now)
+    await insert_events(conn, plan.events + cancelled.events)
+    moved = [await _move_holds(batch, plan)]
+    await reverse_commission(conn, cancelled.reversed)
+    await return_uses(conn, cancelled.freed, plan.freed, now)
+    await set_redeemed(conn, cancelled.redeemed)
+    await _take_uses(batch, plan)
+    await restock(conn, together(*moved))
+    for command, correlation in plan.follow_ups:
+        batch.follow_up(command, correlation)
+    for payment_id, cause in cancelled.voids:
+        batch.follow_up(VoidPayment(payment_id), cause.correlation)
+    for alarm in plan.alarms:
+        figures = {"payment_id": str(alarm.payment_id), "order_id": str(alarm.order_id), "detail": alarm.detail}
+        log.error(alarm.what, **figures)
+        telemetry.report(AlarmError(f"{alarm.what}: {figures}"), job=batch.commands[0].command.job)
+
+
+def _refund_lines(account: Account, owed: int, cause: Cause, plan: SettlementPlan) -> None:
+    """Have what cancelled lines cost given back; an order that cost nothing has no payment to give back of."""
+    payment_id = account.order.payment_id
+    attempt = account.attempts.get(payment_id) if payment_id is not None else None
+    if attempt is not None and attempt.refundable_minor:
+        amount = min(owed, attempt.refundable_minor)
+        ask_back(account, attempt, amount, plan, reason="lines were cancelled", cause=cause)
+
+
+async def _move_holds(batch: Batch[Any], plan: SettlementPlan) -> Ended:
+    conn, cancelled = batch.conn, plan.cancelled
+    reservations: list[Reservation] = []
+    taken: dict[StockKey, tuple[int, int]] = {}
+    for order_id, buyer, command_id, wanted in plan.taken:
+        for number, (key, quantity) in wanted.lines.items():
+            held = ids.child(command_id, ids.Kind.RESERVATION, number)
+            reservations.append(Reservation(held, key, quantity, buyer, order_id, batch.now))
+            taken[key] = (0, taken.get(key, (0, 0))[1] + quantity)
+    movements = [Movement(r.id, MovementKind.RESERVED, r.key, 0, r.quantity, SYSTEM) for r in reservations]
+    await write(conn, reservation_rows(reservations), movement_rows(movements))
+    sold = await end_reservations(
+        conn, sorted(plan.sold), ReservationStatus.CONFIRMED, actor=SYSTEM, reason="order confirmed"
+    )
+    released = await end_reservations(
+        conn,
+        sorted(cancelled.released),
+        ReservationStatus.RELEASED,
+        actor=cancelled.released,
+        reason="order cancelled",
+    )
+    returned = await return_sold(conn, cancelled.returned, reason="order cancelled")
+    return together(Ended([], taken), sold, released, returned)
+
+
+async def _take_uses(batch: Batch[Any], plan: SettlementPlan) -> None:
+    deltas: dict[UseKey, int] = {}
+    for _, _, _, wanted in plan.taken:
+        for key in wanted.uses:
+            deltas[key] = deltas.get(key, 0) + 1
+    counted = await load_uses(batch.conn, deltas) if deltas else {}
+    await apply_uses(batch.conn, {key: delta for key, delta in deltas.items() if key in counted})
+    again = [(order_id, promotion) for order_id, _, _, wanted in plan.taken for promotion in wanted.promotions]
+    await take_uses_again(batch.conn, again)

@@ -31,6 +31,7 @@ from api import (
     offers,
     operation,
     orders,
+    payments,
     product_states,
     products,
     profile,
@@ -61,6 +62,7 @@ from infra.tasks import end
 log = telemetry.logger()
 ROUTERS = (
     orders.router,
+    payments.router,
     quotes.router,
     carts.router,
     offers.router,

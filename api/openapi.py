@@ -28,6 +28,7 @@ _SAYS_NOTHING = ResponseSpec(None).description
 _DESCRIPTIONS = {
     400: "the request is malformed; `path` names the field",
     401: "no valid bearer token",
+    402: "the payment didn't go through",
     403: "the token lacks the role",
     404: "there is no such thing of yours",
     409: "the state of things doesn't allow it",

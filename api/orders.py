@@ -22,7 +22,8 @@ from domain.accounts.model import Role, Scope
 from domain.journal.model import Status
 from domain.journal.reads import load_jobs
 from domain.orders.model import LINES_CEILING, CancelOrder, LineNo, OrderStatus, PlaceOrder
-from domain.orders.reads import OrderSummary, OrderView, TimelineEntry, list_orders, load_order, load_timeline
+from domain.orders.reads import OrderSummary, TimelineEntry, list_orders, load_timeline
+from domain.payments.reads import OrderWithPayments, load_order_with_payments
 from domain.rejections import Code, Rejection
 from infra.security import Principal
 
@@ -101,7 +102,7 @@ async def list_own_orders(
     summary="Look up an order",
     responses={
         # A union of Structs is no type to mypy's eye; it is described as either.
-        200: ResponseSpec(OrderView | OrderBeingPlaced, generate_examples=False),  # type: ignore[arg-type]
+        200: ResponseSpec(OrderWithPayments | OrderBeingPlaced, generate_examples=False),  # type: ignore[arg-type]
         **PROBLEMS(401, 403, 404, 503),
     },
 )
@@ -110,7 +111,7 @@ async def get_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]) -
     edge = edge_of(request.app.state)
     principal = await authorise(request)
     async with edge.pool.acquire(timeout=2) as conn:
-        order = await load_order(conn, order_id)
+        order = await load_order_with_payments(conn, order_id)
         if order is not None and (principal.is_admin or order.buyer == principal.id):
             return Response(encode(order), media_type=JSON)
         if order is not None:
@@ -126,7 +127,7 @@ async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) ->
         return Response(encode(OrderBeingPlaced(order_id)), media_type=JSON)
     if job.status is Status.SUCCEEDED:
         # Placed between the two reads.
-        order = await load_order(conn, order_id)
+        order = await load_order_with_payments(conn, order_id)
         if order is not None:
             return Response(encode(order), media_type=JSON)
     reason = job.problem.detail if job.problem is not None else f"its placing has {job.status.value}"
@@ -154,7 +155,7 @@ async def get_timeline(request: Request[Any, Any, Any], order_id: FromPath[UUID]
     "/orders/{order_id:uuid}/cancel",
     status_code=202,
     operation_id="cancel_order",
-    summary="Cancel an unpaid order, whole or by line",
+    summary="Cancel an order, whole or by line",
     opt=allow(Role.BUYER, Role.GUEST, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(Cancellation),
     responses={
         200: ResponseSpec(JobView, generate_examples=False, description="cancelled, as the client waited for it"),

@@ -218,10 +218,6 @@ def _cart(things: Things) -> Any:
     return order(things.on_sale)
 
 
-def _hold(things: Things) -> Any:
-    return line(things.on_sale)
-
-
 def _category(_: Things) -> Any:
     return {"name": tree.a_name()}
 
@@ -265,6 +261,9 @@ ENTRIES = {
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),
     "POST /orders/{order_id}/cancel": Entry(Things.order),
+    "POST /orders/{order_id}/payment": Entry(Things.fresh_order, body={"gateway": "sandbox", "token": "tok_ok"}),
+    "POST /orders/{order_id}/confirm-payment": Entry(Things.order),
+    "POST /orders/{order_id}/capture": Entry(Things.order),
     "GET /carts": Entry(Things.cart),
     "POST /carts": Entry(body={"currency": "USD"}),
     "GET /carts/{cart_id}": Entry(Things.cart),
@@ -325,7 +324,7 @@ ENTRIES = {
     "POST /inventory/stock/bulk": Entry(
         body={"reason": "counted", "items": [{"variant_id": str(new_id()), "on_hand": 5}]}
     ),
-    "POST /inventory/reserve": Entry(body=_hold),
+    "POST /inventory/reserve": Entry(body=lambda things: line(things.on_sale)),
     "POST /inventory/release/{reservation_id}": Entry(Things.hold),
     "POST /inventory/extend/{reservation_id}": Entry(Things.hold),
     "POST /inventory/confirm/{reservation_id}": Entry(Things.hold_of_ones_stock),

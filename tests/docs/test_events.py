@@ -49,6 +49,7 @@ from domain.orders.model import (
     OrderRepriced,
     PlacedLine,
 )
+from domain.payments.model import ChargebackMoved, PaymentMoved, PaymentStarted, RefundMoved, StockTakenAgain
 from domain.pricing.commission_edit import RuleWritten
 from domain.pricing.promotion_edit import CodesMade, PromotionChanged, PromotionCreated
 from domain.pricing.rate_cards import RateCardReplaced
@@ -98,6 +99,12 @@ def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
         "order.expired": OrderExpired,
         "order.repriced": OrderRepriced,
         "order.confirmed": OrderConfirmed,
+        "order.taken_up_again": StockTakenAgain,
+        "order.payment_started": PaymentStarted,
+        "order.payment_captured": PaymentMoved,
+        "order.payment_failed": PaymentMoved,
+        "order.refunded": RefundMoved,
+        "order.chargeback_opened": ChargebackMoved,
         "order.commission_snapshotted": CommissionSnapshotted,
         "commission_rule.created": RuleWritten,
         "commission_rule.changed": RuleWritten,

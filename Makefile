@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup demo test fuzz up lint format bench lock clean
+.PHONY: help setup demo test fuzz up lint format diagrams bench lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ lint: setup ## ruff, mypy strict, import contracts
 format: setup ## Put the code into its form
 	$(RUN)ruff check --fix .
 	$(RUN)ruff format .
+
+diagrams: setup ## Draw the diagrams of docs/orders.md from the transition tables
+	$(RUN)python -m ops.diagrams
 
 bench: setup ## Measure; figures and ratios from one run
 	$(RUN)ordermill bench

@@ -13,16 +13,8 @@ from msgspec import Struct
 from domain import ids
 from domain.connection import Connection
 from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
-from domain.inventory.sql import (
-    Ended,
-    end_reservations,
-    load_available,
-    movement_rows,
-    reservation_rows,
-    restock,
-    return_sold,
-    together,
-)
+from domain.inventory.sale_sql import load_available, return_sold, together
+from domain.inventory.sql import Ended, end_reservations, movement_rows, reservation_rows, restock
 from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM, Cause
 from domain.journal.sql import insert_events

@@ -6,7 +6,7 @@ The attempt is committed before the gateway is called, so no charge is without o
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from domain.inventory.sql import extend_reservations
+from domain.inventory.sale_sql import extend_reservations
 from domain.journal.declare import Attempt, Batch, effect
 from domain.journal.model import BatchOutcome, Cause, EffectOutcome, Prepared
 from domain.journal.sql import insert_events

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from domain.orders.lifecycle import FULFILMENT, PAYMENT
 from domain.orders.model import Fulfilment, Payment
+from domain.transitions import State, Step
 
 PAGE = Path(__file__).parent.parent / "docs" / "orders.md"
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def diagram(table: Mapping[StrEnum, Mapping[StrEnum, StrEnum]], first: StrEnum) -> str:
+def diagram(table: Mapping[State, Mapping[Step, State]], first: State) -> str:
     """A table as a state diagram: where it begins, every step, and the states nothing follows on."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first.value}"]
     for state, steps in table.items():
@@ -32,8 +33,8 @@ def _words(step: StrEnum) -> str:
 def diagrams() -> dict[str, str]:
     """Every diagram of the page, by the name its block has."""
     return {
-        "payment": diagram(dict(PAYMENT), Payment.UNPAID),
-        "fulfilment": diagram(dict(FULFILMENT), Fulfilment.AWAITING),
+        "payment": diagram(PAYMENT, Payment.UNPAID),
+        "fulfilment": diagram(FULFILMENT, Fulfilment.AWAITING),
     }
 
 

@@ -5,7 +5,6 @@ every statement of every job. Locking and reading are two statements: one that d
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -127,23 +126,6 @@ SELECT count(*) FROM (
 
 LOAD_ACTIVE = "SELECT id FROM reservations WHERE id = ANY ($1::uuid[]) AND status = 'active'"
 
-LOAD_SOLD = """
-SELECT id, variant_id, seller_id, location, quantity, order_id FROM reservations
-WHERE id = ANY ($1::uuid[]) AND status = 'confirmed'
-"""
-
-LOAD_AVAILABLE = """
-SELECT k.variant_id, k.seller_id, k.location, k.on_hand + k.backorder_limit - k.reserved AS available
-FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS t (variant_id, seller_id, location)
-JOIN stock k ON k.variant_id = t.variant_id AND k.seller_id = t.seller_id AND k.location = t.location
-"""
-
-EXTEND_RESERVATIONS = """
-UPDATE reservations r SET expires_at = t.expires_at
-FROM unnest($1::uuid[], $2::timestamptz[]) AS t (id, expires_at)
-WHERE r.id = t.id AND r.status = 'active' AND r.expires_at < t.expires_at
-"""
-
 END_RESERVATIONS = """
 UPDATE reservations SET status = $2, version = version + 1
 WHERE id = ANY ($1::uuid[]) AND status = 'active'
@@ -164,13 +146,13 @@ _TOLD = {
 }
 
 
-def _columns(keys: Sequence[StockKey]) -> tuple[list[UUID], list[UUID], list[int]]:
+def columns_of(keys: Sequence[StockKey]) -> tuple[list[UUID], list[UUID], list[int]]:
     return [k.variant_id for k in keys], [k.seller_id for k in keys], [k.location for k in keys]
 
 
 async def lock_stock(conn: Connection, keys: Iterable[StockKey]) -> None:
     """Lock stock rows in key order."""
-    await conn.execute(LOCK_STOCK, *_columns(sorted(keys)))
+    await conn.execute(LOCK_STOCK, *columns_of(sorted(keys)))
 
 
 async def apply_stock(conn: Connection, deltas: dict[StockKey, tuple[int, int]]) -> bool:
@@ -181,7 +163,7 @@ async def apply_stock(conn: Connection, deltas: dict[StockKey, tuple[int, int]])
     """
     keys = sorted(deltas)
     rows = await conn.fetch(
-        APPLY_STOCK, *_columns(keys), [deltas[key][0] for key in keys], [deltas[key][1] for key in keys]
+        APPLY_STOCK, *columns_of(keys), [deltas[key][0] for key in keys], [deltas[key][1] for key in keys]
     )
     alerts = [_low_event(row["low"]) for row in rows if row["low"] is not None]
     if alerts:
@@ -239,7 +221,7 @@ async def receive_stock(
 ) -> None:
     """Put units on hand: (cause id, stock key, units), one cause for each key. Run it in a transaction."""
     ordered = sorted(received, key=lambda item: item[1])
-    await conn.execute(RECEIVE_STOCK, *_columns([key for _, key, _ in ordered]), [units for _, _, units in ordered])
+    await conn.execute(RECEIVE_STOCK, *columns_of([key for _, key, _ in ordered]), [units for _, _, units in ordered])
     await insert_movements(
         conn,
         [Movement(cause, MovementKind.RECEIVED, key, units, 0, actor, reason) for cause, key, units in ordered],
@@ -283,20 +265,6 @@ class Ended(Struct, frozen=True):
 async def lock_reservations(conn: Connection, ids: Iterable[UUID]) -> None:
     """Lock reservations in id order."""
     await conn.execute(LOCK_RESERVATIONS, list(ids))
-
-
-async def load_available(conn: Connection, keys: Iterable[StockKey]) -> dict[StockKey, int]:
-    """What there is to take of stock rows: exact where they are locked."""
-    rows = await conn.fetch(LOAD_AVAILABLE, *_columns(sorted(keys)))
-    return {StockKey(row["variant_id"], row["seller_id"], row["location"]): row["available"] for row in rows}
-
-
-async def extend_reservations(conn: Connection, until: Mapping[UUID, datetime]) -> None:
-    """Have active reservations last longer, locked in id order; none is made shorter."""
-    if until:
-        ids = sorted(until)
-        await conn.execute(LOCK_RESERVATIONS, ids)
-        await conn.execute(EXTEND_RESERVATIONS, ids, [until[i] for i in ids])
 
 
 async def lock_active(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
@@ -356,33 +324,6 @@ async def restock(conn: Connection, ended: Ended, *, lock_too: Iterable[StockKey
     await lock_stock(conn, {*ended.deltas, *lock_too})
     if ended.deltas and not await apply_stock(conn, ended.deltas):
         raise RuntimeError("stock rows of reservations are missing")
-
-
-async def return_sold(conn: Connection, holds: Mapping[UUID, UUID], *, reason: str) -> Ended:
-    """Put units that were sold back on the shelf, each reservation's once; ``holds`` says who has them put back.
-
-    A reservation stays confirmed: it was. Hand what is returned to :func:`restock`.
-    """
-    rows = await conn.fetch(LOAD_SOLD, sorted(holds)) if holds else []
-    deltas: dict[StockKey, tuple[int, int]] = {}
-    movements: list[Movement] = []
-    for row in rows:
-        key = StockKey(row["variant_id"], row["seller_id"], row["location"])
-        on_hand, reserved = deltas.get(key, (0, 0))
-        deltas[key] = (on_hand + row["quantity"], reserved)
-        movements.append(Movement(row["id"], MovementKind.RETURNED, key, row["quantity"], 0, holds[row["id"]], reason))
-    await insert_movements(conn, movements)
-    return Ended(rows, deltas)
-
-
-def together(*ended: Ended) -> Ended:
-    """Several ends as one, so that their stock is locked in one go."""
-    deltas: dict[StockKey, tuple[int, int]] = {}
-    for each in ended:
-        for key, (on_hand, reserved) in each.deltas.items():
-            known = deltas.get(key, (0, 0))
-            deltas[key] = (known[0] + on_hand, known[1] + reserved)
-    return Ended([row for each in ended for row in each.rows], deltas)
 
 
 async def expire_due_of_offers(

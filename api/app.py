@@ -43,6 +43,7 @@ from api import (
     sellers,
     sessions,
     variants,
+    webhooks,
 )
 from api.access import anyone
 from api.context import CORRELATION, FIELDS, Edge, edge_of
@@ -89,6 +90,7 @@ ROUTERS = (
     commission.router,
     keys.router,
     operation.router,
+    webhooks.router,
 )
 BACKLOG_LOOK_SECONDS = 0.5
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")

@@ -21,6 +21,7 @@ from domain.pricing.book import empty_book
 from infra import postgres, telemetry
 from infra.broker import Doorbell
 from infra.encryption import Sealer
+from infra.gateways.registry import gateways_of
 from infra.passwords import Passwords
 from infra.security import Tokens
 from infra.settings import Settings
@@ -65,6 +66,7 @@ class Edge:
         self.doorbell = Doorbell(settings.redis_url)
         self.passwords = Passwords()
         self.rates = Rates(settings)
+        self.gateways = gateways_of(settings)
         self.ready = False
         self._ringing: set[str] = set()
         self._again: set[str] = set()

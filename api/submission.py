@@ -189,6 +189,31 @@ async def follow(request: Request[Any, Any, Any], edge: Edge, accepted: Accepted
         edge.waiters.forget(accepted.id, future)
 
 
+async def submit_noted(
+    request: Request[Any, Any, Any], edge: Edge, principal: UUID, command: Command, *, key: str
+) -> ASGIResponse:
+    """Write a command that brings a key of its own and that nobody waits for: 202, when it comes again, too.
+
+    Raises a problem of status 422 when the key came with another command.
+    """
+    scope: Any = request.scope
+    payload = encode(command)
+    command_id = new_id()
+    correlation = scope[CORRELATION] = scope[CORRELATION] or str(command_id)
+    accepted = await edge.accept.submit(
+        NewCommand(
+            id=command_id,
+            principal=principal,
+            command=command,
+            payload=payload.decode(),
+            correlation=correlation,
+            key_hash=digest(key.encode()),
+            fingerprint=digest(command.job.encode(), payload),
+        )
+    )
+    return _accepted(accepted.id, type(command), headers={})
+
+
 async def _submit_and_wait(
     request: Request[Any, Any, Any], edge: Edge, new: NewCommand, seconds: float
 ) -> ASGIResponse:

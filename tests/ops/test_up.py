@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import msgspec
@@ -19,6 +19,7 @@ import pytest
 from ops import sample
 from ops.processes import free_port
 from ops.sample_goods import OWNERS, SELLERS
+from tests.gateways import webhook
 from tests.ops.console import ORDERMILL, environment, ordermill, result_of
 from tests.system import eventually
 
@@ -146,6 +147,10 @@ def test_one_command_runs_everything_and_ctrl_c_stops_all_of_it(up, data):
     signed = result_of("token", "--role", "ADMIN", "--data", str(data), env=environment())["token"]
     answer = httpx.get(f"{running.url}/lanes", headers={"Authorization": f"Bearer {signed}"}, timeout=30)
     assert answer.status_code == 200
+
+    # Whoever has the folder can speak for the sandbox of payments.
+    body, fields = webhook("payment.succeeded", uuid4(), secret=(data / "sandbox_webhook_secret").read_text())
+    assert httpx.post(f"{running.url}/webhooks/sandbox", content=body, headers=fields, timeout=30).status_code == 202
 
     second = ordermill("up", "--data", str(data), "--port", str(free_port()), env=environment(), status=1)
     assert second.stderr.count("\n") == 1

@@ -102,16 +102,18 @@ def start_owner(data, **options):
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=REPOSITORY, text=True, **options)
 
 
-def test_a_second_start_finds_the_data_and_the_key(data):
+def test_a_second_start_finds_the_data_and_the_keys(data):
     with EmbeddedStack(data) as stack:
         query(stack.urls, "CREATE TABLE kept AS SELECT 42 AS answer")
-        key = stack.secret_key
+        key, sandbox = stack.secret_key, stack.sandbox_webhook_secret
         assert ping(stack.urls)
     with EmbeddedStack(data) as stack:
         assert query(stack.urls, "SELECT answer FROM kept") == 42
         assert stack.secret_key == key == (data / "secret_key").read_text()
         assert len(key) == 44
-        assert mode(data / "secret_key") == 0o600
+        assert stack.sandbox_webhook_secret == sandbox == (data / "sandbox_webhook_secret").read_text()
+        assert sandbox.startswith("whsec_")
+        assert mode(data / "secret_key") == mode(data / "sandbox_webhook_secret") == 0o600
 
 
 def test_only_the_servers_user_enters_the_sockets_folder(stack):

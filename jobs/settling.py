@@ -93,8 +93,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
     plan, changed, differing = settling.plan, dict[tuple[str, str], Chargeback](), list[str | None]()
     for each in heard:
         account = accounts[each.order_id]
-        attempt = account.attempts[each.payment_id]
-        if each.gateway is not None and each.gateway != attempt.gateway:
+        if each.gateway is not None and each.gateway != account.attempts[each.payment_id].gateway:
             differing.append("it is another gateway's")
             continue
         why = None if each.news is None else hear(account, each.payment_id, each.news, each.cause, settling)
@@ -105,6 +104,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         if refund is not None and each.refund is not None:
             end_refund(account, refund, each.refund, each.cause, plan)
         if each.dispute is not None:
+            attempt = account.attempts[each.payment_id]
             name = (attempt.gateway, each.dispute.reference)
             chargeback = dispute(
                 account,

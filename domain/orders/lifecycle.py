@@ -55,7 +55,7 @@ PAYMENT: Mapping[Payment, Mapping[PaymentStep, Payment]] = {
     Payment.PAID: _REFUNDS,
     Payment.PARTIALLY_REFUNDED: _REFUNDS,
     Payment.REFUNDED: {},
-    Payment.VOIDED: {},
+    Payment.VOIDED: {PaymentStep.CAPTURE: Payment.PAID},
 }
 
 FULFILMENT: Mapping[Fulfilment, Mapping[FulfilmentStep, Fulfilment]] = {

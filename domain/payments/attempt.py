@@ -43,11 +43,7 @@ def merge(attempt: Attempt, news: News) -> Attempt:
     state = attempt.state if said is None else max(attempt.state, said, key=RANK.__getitem__)
     captured = 0
     if state is AttemptState.CAPTURED:
-        # Money that was given back had been taken, though nobody has said so yet.
-        told = max(news.captured_minor or 0, news.refunded_minor or 0)
-        if not told and said is AttemptState.CAPTURED:
-            told = attempt.amount_minor
-        captured = max(attempt.captured_minor, told)
+        captured = max(attempt.captured_minor, _told(attempt, news) if said is AttemptState.CAPTURED else 0)
     moved = state is not attempt.state
     return structs.replace(
         attempt,
@@ -57,3 +53,12 @@ def merge(attempt: Attempt, news: News) -> Attempt:
         reason=(news.reason or attempt.reason) if moved else attempt.reason,
         action_url=(news.action_url or attempt.action_url) if state is AttemptState.ACTION_REQUIRED else None,
     )
+
+
+def _told(attempt: Attempt, news: News) -> int:
+    """What news of money say was taken. Money that was given back had been taken, though nobody has said so yet."""
+    told = news.captured_minor or 0
+    if not told and (attempt.capture is Capture.NOW or not news.refunded_minor):
+        # With the payment all of it is taken; on shipment it may be less.
+        told = attempt.amount_minor
+    return max(told, news.refunded_minor or 0)

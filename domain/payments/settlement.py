@@ -155,17 +155,21 @@ def hear(account: Account, attempt_id: UUID, news: News, cause: Cause, settling:
         _tell(order, _EVENTS[attempt.state], told, cause, plan)
     was_confirmed, cancelled = order.payment in CONFIRMED, is_cancelled(order)
     # Taken and given back before anybody here heard of it: nothing was paid.
-    for_nothing = bool(news.refunded_minor) and (news.refunded_minor or 0) >= attempt.captured_minor
+    refunded = max(attempt.refunded_minor, news.refunded_minor or 0)
+    for_nothing = attempt.state is AttemptState.CAPTURED and refunded >= attempt.captured_minor
     moved = current and _follow(order, attempt, plan, failed=for_nothing and not was_confirmed)
     _note_refunds(account, attempt, news.refunded_minor or 0, cause, settling)
     if not current:
-        _give_back(account, attempt, "another payment of the order counts", cause, settling)
-    elif attempt.state is AttemptState.VOIDED and was_confirmed and moved and not cancelled:
+        _give_back(account, attempt, "another payment of the order counts", cause, plan)
+    elif attempt.state is AttemptState.VOIDED and was_confirmed and moved and not cancelled and not order.expired:
         # Its gateway took the promise back: nobody pays for these goods any more.
         cancel_lines(order, sorted(order.price.lines), "the payment was voided", cause, plan.cancelled)
         plan.orders[order.id] = order
     elif attempt.state in _PAID and not for_nothing:
         _react(account, attempt, cause, settling, was_confirmed=was_confirmed, cancelled=cancelled)
+        if was_confirmed and attempt.captured_minor > before.captured_minor:
+            # Lines may have been cancelled while it was being captured.
+            _settle_up(account, attempt, cause, plan)
     return None
 
 
@@ -174,7 +178,7 @@ def _react(
 ) -> None:
     order = account.order
     if cancelled:
-        _give_back(account, attempt, "the order was cancelled", cause, settling)
+        _give_back(account, attempt, "the order was cancelled", cause, settling.plan)
     elif order.expired or (not was_confirmed and not account.held.issuperset(holds_of(order))):
         _settle_late(account, attempt, cause, settling)
     elif not was_confirmed:
@@ -194,6 +198,8 @@ def _follow(order: OpenOrder, attempt: Attempt, plan: SettlementPlan, *, failed:
     state = PAYMENT[order.payment].get(step)
     if state is None or state is order.payment:
         return False
+    if state is Payment.PAID and attempt.refunded_minor:
+        state = PAYMENT[state][PaymentStep.REFUND_PART]
     order.payment = state
     plan.orders[order.id] = order
     return True
@@ -215,7 +221,7 @@ def _settle_late(account: Account, attempt: Attempt, cause: Cause, settling: Set
             order.expired = True
             plan.freed.append(order.id)
             _tell(order, "order.expired", OrderExpired(tuple(sorted(order.price.lines))), cause, plan)
-        _give_back(account, attempt, "the order expired before it was paid", cause, settling)
+        _give_back(account, attempt, "the order expired before it was paid", cause, plan)
         return
     for key, quantity in wanted.lines.values():
         shelf.available[key] -= quantity
@@ -237,12 +243,21 @@ def _fits(wanted: Wanted, shelf: Shelf) -> bool:
     return wanted.sellable and enough and all(shelf.room.get(use, 1) >= 1 for use in wanted.uses)
 
 
-def _give_back(account: Account, attempt: Attempt, reason: str, cause: Cause, settling: Settling) -> None:
+def _give_back(account: Account, attempt: Attempt, reason: str, cause: Cause, plan: SettlementPlan) -> None:
     """Have all that an attempt brought given back."""
     if attempt.state is AttemptState.AUTHORIZED:
-        settling.plan.follow_ups.append((VoidPayment(attempt.id), cause.correlation))
+        plan.follow_ups.append((VoidPayment(attempt.id), cause.correlation))
     elif attempt.refundable_minor:
-        ask_back(account, attempt, attempt.refundable_minor, settling.plan, reason=reason, cause=cause)
+        ask_back(account, attempt, attempt.refundable_minor, plan, reason=reason, cause=cause)
+
+
+def _settle_up(account: Account, attempt: Attempt, cause: Cause, plan: SettlementPlan) -> None:
+    """Have given back what an attempt brought beyond what its order still costs."""
+    order = account.order
+    alive = order.payment_id == attempt.id and not order.expired and not is_cancelled(order)
+    surplus = attempt.refundable_minor - (order.price.total_minor if alive else 0)
+    if surplus > 0:
+        ask_back(account, attempt, surplus, plan, reason="nobody owes it", cause=cause)
 
 
 def ask_back(
@@ -339,7 +354,7 @@ def dispute(
     if known is not None and _DISPUTES.index(news.state) <= _DISPUTES.index(known.state):
         return None
     taken = attempt.captured_minor - attempt.refunded_minor or attempt.amount_minor
-    amount = taken if news.amount_minor is None else news.amount_minor
+    amount = news.amount_minor or taken
     chargeback = Chargeback(
         gateway=attempt.gateway,
         reference=news.reference,
@@ -352,8 +367,13 @@ def dispute(
         state=news.state,
         reason=news.reason if known is None else known.reason,
     )
+    was = 0 if known is None or known.state is DisputeState.WON else known.amount_minor
+    attempt.taken_back_minor += (0 if news.state is DisputeState.WON else chargeback.amount_minor) - was
     told = ChargebackMoved(attempt.id, news.reference, chargeback.amount_minor, chargeback.fee_minor, chargeback.liable)
     _tell(account.order, _DISPUTE_EVENTS[news.state], told, cause, plan)
     detail = f"chargeback {news.reference} over {chargeback.amount_minor} is {news.state.value}"
     plan.alarms.append(Alarm("chargeback", attempt.id, account.order.id, detail))
+    if news.state is DisputeState.WON:
+        # What was cancelled meanwhile couldn't be refunded.
+        _settle_up(account, attempt, cause, plan)
     return chargeback

@@ -48,10 +48,9 @@ REFUND_COLUMNS = (
 LOAD_PAYMENTS = """
 SELECT p.id, p.order_id, p.attempt_no, p.gateway, p.capture, p.amount_minor, p.currency, p.state, p.reference,
        p.captured_minor, p.refunded_minor, p.asked_minor, p.reason, p.action_url,
-       CASE WHEN p.captured_minor > 0 THEN (
-           SELECT coalesce(sum(c.amount_minor), 0)::bigint FROM chargebacks c
-           WHERE c.payment_id = p.id AND c.state <> 'won'
-       ) ELSE 0 END AS taken_back_minor,
+       -- A bank may be heard of before the money it takes back.
+       (SELECT coalesce(sum(c.amount_minor), 0)::bigint FROM chargebacks c
+        WHERE c.payment_id = p.id AND c.state <> 'won') AS taken_back_minor,
        CASE WHEN p.captured_minor > 0 THEN (SELECT count(*) FROM refunds r WHERE r.payment_id = p.id) ELSE 0 END
            AS refunds
 FROM payments p WHERE p.order_id = ANY ($1::uuid[]) ORDER BY p.order_id, p.attempt_no

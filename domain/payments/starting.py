@@ -94,9 +94,11 @@ def wanted(account: Account, attempt: Attempt) -> bool:
 
 
 def _go_on(account: Account, attempt: Attempt, command: StartPayment) -> Prepared:
-    if attempt.state is not AttemptState.PENDING:
+    # One that was given up without a word of its gateway may have been charged since.
+    unheard = attempt.state is AttemptState.FAILED and attempt.reference is None
+    if attempt.state is not AttemptState.PENDING and not unheard:
         return outcome_of(account, attempt.id)
-    return _ready(account, attempt, command, abandoned=not wanted(account, attempt))
+    return _ready(account, attempt, command, abandoned=unheard or not wanted(account, attempt))
 
 
 def _ready(account: Account, attempt: Attempt, command: StartPayment, *, abandoned: bool) -> Ready:

@@ -1,23 +1,41 @@
 """Orders that are placed and paid, one step of a worker at a time, with the sandbox as their gateway."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 import jobs
 from domain.journal.declare import EffectJob
 from domain.journal.model import SYSTEM, Command
 from domain.payments.model import StartPayment, TakeNotice
-from domain.payments.news import Capture, News, Notice
+from domain.payments.news import Capture, DisputeNews, DisputeState, News, Notice
 from infra.clock import new_id
 from ops.goods import NewOffer
 from tests.builders import place, submit, write_offers
-from tests.engine.parts import Rig, due_now, run_due
+from tests.engine.parts import Rig, due_now, run_due, until
 from tests.gateways import gateways_here
 from workers.effects import EffectRunner, Leased
 
 JOBS = jobs.load()
+
+
+class InHand(Struct, frozen=True):
+    """A command a worker has acted on: the gateway has answered, and nothing of that is written yet."""
+
+    rig: Rig
+    runner: EffectRunner
+    lease: UUID
+    held: Leased
+    answer: Any
+
+    async def record(self) -> None:
+        async with self.rig.pool.acquire() as conn:
+            await self.runner.record(conn, self.lease, [(self.held, self.answer)])
 
 
 class Till:
@@ -63,13 +81,13 @@ class Till:
         await self.run("start_payments")
         return payment
 
-    async def asked(self, payment: UUID, token: str = "tok_ok") -> tuple[EffectRunner, UUID, Leased, Any]:
-        """Let a payment come as far as the gateway's answer; who records it may do so later, or never."""
-        del payment, token
-        runner, lease = self.runner("start_payments"), new_id()
+    async def asked(self, name: str = "start_payments") -> "InHand":
+        """Let a job come as far as the gateway's answer; who records it may do so later, or never."""
+        runner, lease = self.runner(name), new_id()
         await due_now(self.rig)
-        (held,), _ = await runner.claim(self.conn, lease, 1)
-        return runner, lease, held, await runner.attempt(held)
+        async with self.rig.pool.acquire() as conn:
+            (held,), _ = await runner.claim(conn, lease, 1)
+        return InHand(self.rig, runner, lease, held, await runner.attempt(held))
 
     async def send(self, *commands: Command) -> list[UUID]:
         return await submit(self.conn, *commands, principal=SYSTEM)
@@ -80,6 +98,47 @@ class Till:
         (command,) = await self.send(TakeNotice("sandbox", said))
         await self.run("take_notices")
         return command
+
+    async def notify(self, *notices: tuple[UUID, News]) -> list[UUID]:
+        """Webhooks of the sandbox, queued together; nobody has taken them in yet."""
+        said = [Notice(f"msg_{new_id().hex}", "payment.said", payment=replace(n, payment_id=p)) for p, n in notices]
+        return await self.send(*(TakeNotice("sandbox", each) for each in said))
+
+    async def dispute(
+        self, payment: UUID, state: DisputeState, amount_minor: int | None = None, name: str = "d"
+    ) -> UUID:
+        """A webhook of the sandbox that a buyer's bank takes money back, taken in."""
+        told = DisputeNews(f"{name}_{payment.hex}", state, amount_minor, 15, "USD", "fraudulent")
+        kind = f"chargeback.{state.value}"
+        said = Notice(f"msg_{new_id().hex}", kind, payment=News(payment_id=payment), dispute=told)
+        (command,) = await self.send(TakeNotice("sandbox", said))
+        await self.run("take_notices")
+        return command
+
+    async def step(self, name: str) -> None:
+        """What a worker does with a job's due commands, on connections of its own: several may go on at once."""
+        job = JOBS[name]
+        if isinstance(job, EffectJob):
+            await run_due(self.rig, self.runner(name))
+        else:
+            await self.rig.drain(self.rig.runner(job))
+
+    async def in_line(self, order: UUID, *steps: Awaitable[None]) -> None:
+        """Have steps run at once, each waiting for the order's lock before the next begins: they get it in turn."""
+        await due_now(self.rig)
+        async with self.rig.pool.acquire() as conn:
+            await conn.execute("BEGIN")
+            await conn.fetch("SELECT id FROM orders WHERE id = $1 FOR UPDATE", order)
+            running = []
+            for number, step in enumerate(steps, 1):
+                running.append(asyncio.ensure_future(step))
+                await until(lambda number=number: self._waiting(number))
+            await conn.execute("COMMIT")
+            await asyncio.gather(*running)
+
+    async def _waiting(self, number: int) -> bool:
+        blocked = "wait_event_type = 'Lock' AND datname = current_database()"
+        return bool(await self.conn.fetchval(f"SELECT count(*) = $1 FROM pg_stat_activity WHERE {blocked}", number))
 
     async def expire(self, order: UUID) -> None:
         """Let the time of an order's hold pass, without anybody taking notice yet."""
@@ -96,9 +155,10 @@ class Till:
 
     async def charged(self) -> int:
         """What buyers have paid and not got back, by the gateway's own books."""
-        return int(
-            await self.conn.fetchval("SELECT coalesce(sum(captured_minor - refunded_minor), 0) FROM sandbox_intents")
-        )
+        # The first call with this token leaves its row, but came to nothing.
+        happened = "token <> 'tok_timeout_before' OR calls > 1"
+        charged = f"SELECT coalesce(sum(captured_minor - refunded_minor), 0) FROM sandbox_intents WHERE {happened}"
+        return int(await self.conn.fetchval(charged))
 
     async def state(self, order: UUID) -> tuple[str, str, bool]:
         """The order's payment, its first seller order's fulfilment, whether it expired."""

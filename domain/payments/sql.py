@@ -96,7 +96,7 @@ JOIN chargebacks c ON c.gateway = t.gateway AND c.reference = t.reference
 SAVE_CHARGEBACKS = """
 INSERT INTO chargebacks AS c (gateway, reference, payment_id, order_id, amount_minor, fee_minor, currency, liable,
     state, reason, opened_at, ended_at)
-SELECT t.*, $11, CASE WHEN t.state = 'opened' THEN NULL ELSE $11 END
+SELECT t.*, $11::timestamptz, CASE WHEN t.state = 'opened' THEN NULL ELSE $11::timestamptz END
 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
     $9::text[], $10::text[])
     AS t (gateway, reference, payment_id, order_id, amount_minor, fee_minor, currency, liable, state, reason)

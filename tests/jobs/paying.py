@@ -107,7 +107,7 @@ class Till:
     async def dispute(
         self, payment: UUID, state: DisputeState, amount_minor: int | None = None, name: str = "d"
     ) -> UUID:
-        """A webhook of the sandbox that a buyer's bank takes money back, taken in."""
+        """A webhook of the sandbox that a buyer's bank takes money back, taken in with what else is queued."""
         told = DisputeNews(f"{name}_{payment.hex}", state, amount_minor, 15, "USD", "fraudulent")
         kind = f"chargeback.{state.value}"
         said = Notice(f"msg_{new_id().hex}", kind, payment=News(payment_id=payment), dispute=told)

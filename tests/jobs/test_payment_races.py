@@ -36,7 +36,7 @@ async def paid_once(till: Till) -> None:
     (order,) = [row["id"] for row in await till.conn.fetch("SELECT id FROM orders")]
     assert await till.state(order) == PAID
     told = await till.events(order)
-    assert (told.count("payment_captured"), told.count("confirmed")) == (1, 1)
+    assert (told.count("payment_captured"), told.count("confirmed")) == (1, 1), told
 
 
 # --- Two confirmations
@@ -340,3 +340,27 @@ async def test_a_payment_begun_after_the_order_was_paid_is_refused(till: Till):
     await till.step("start_payments")
     assert await till.result(second) == ("rejected", "order_state")
     await paid_once(till)
+
+
+# --- A worker that dies between the gateway's answer and its record
+
+
+@pytest.mark.parametrize("name", ["start_payments", "confirm_payments", "capture_payments"])
+async def test_a_worker_that_dies_before_it_records_leaves_one_charge_for_the_next_to_record(till: Till, name: str):
+    order = await till.order()
+    if name == "start_payments":
+        command = await till.start(order)
+    elif name == "confirm_payments":
+        await till.pay(order, "tok_action_required")
+        (command,) = await till.send(ConfirmPayment(order))
+    else:
+        await till.pay(order, capture=Capture.ON_SHIPMENT)
+        await till.run_all()
+        (command,) = await till.send(CapturePayment(order))
+    dead = await till.asked(name)
+    assert await till.charged() == 1000
+    await till.run(name)
+    assert await till.result(command) == ("succeeded", None)
+    await dead.record()
+    await paid_once(till)
+    assert await till.conn.fetchval("SELECT count(*) FROM sandbox_intents") == 1

@@ -52,7 +52,8 @@ async def refund_payments(attempt: Attempt[RefundPayment]) -> EffectOutcome:
     target: Target = attempt.given
 
     async def call(gateway: Gateway) -> RefundNews:
-        key = attempt.idempotency_key("refund")
+        # Whoever asks for a refund asks for the same one: its key is its own, not the command's.
+        key = f"{target.payment_id}:refund:{attempt.command.refund_no}:{attempt.generation}"
         try:
             return await gateway.refund(
                 target.reference or "",

@@ -14,6 +14,7 @@ from infra import mail
 from infra.settings import Settings
 from ops.processes import free_port
 from tests.gateways import Receiver, gateways_here
+from tests.jobs.gateway_outside import STEPS, at
 from tests.smtp import SENDER, MailServer, mail_server
 
 UNKNOWN = "unknown@example.com"
@@ -117,4 +118,5 @@ async def webhook_outside(settings: Settings) -> AsyncIterator[WebhookOutside]:
 OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {
     "send_account_mail": mail_outside,
     "send_sandbox_webhooks": webhook_outside,
+    **{name: at(step) for name, step in STEPS.items()},
 }

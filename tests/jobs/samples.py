@@ -34,6 +34,7 @@ from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
+from tests.jobs import payment_samples
 from tests.jobs import stock_samples as stock
 from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
@@ -302,5 +303,6 @@ SAMPLES: dict[str, Builder] = {
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,
     "prune_expired": what_has_expired,
+    **payment_samples.BUILDERS,
     "send_links": links_to_send,
 }

@@ -140,6 +140,7 @@ failed -started-> pending, failed -waived-> paid, failed -authorized-> authorize
 authorized -captured-> paid, authorized -voided-> voided
 paid -refunded_in_part-> partially_refunded, paid -refunded-> refunded
 partially_refunded -refunded_in_part-> partially_refunded, partially_refunded -refunded-> refunded
+voided -captured-> paid
 """
 FULFILMENT_EDGES = """
 awaiting -accepted-> processing, awaiting -cancelled-> cancelled

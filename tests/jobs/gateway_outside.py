@@ -1,6 +1,6 @@
 """A gateway as the outside of the effects of payments: the sandbox, watched, which can be away."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -13,15 +13,15 @@ from tests.gateways import gateways_here
 
 NEVER = 1_000
 """So many failures that no breaker opens: what one does is shown by itself."""
-CALLS = frozenset({"create", "confirm", "capture", "void", "refund", "look_up"})
+CALLS = frozenset({"create", "confirm", "capture", "void", "refund", "look_up", "charges"})
 
 
 class Watched:
-    """Hands calls on to a gateway; keeps the keys of those of one step, as the gateway got them."""
+    """Hands calls on to a gateway; keeps the keys of those of some steps, as the gateway got them."""
 
-    def __init__(self, gateway: Any, step: str) -> None:
+    def __init__(self, gateway: Any, steps: Collection[str]) -> None:
         self._gateway = gateway
-        self._step = step
+        self._steps = steps
         self.keys: list[str] = []
         self.away = False
 
@@ -34,7 +34,7 @@ class Watched:
             if self.away:
                 raise GatewayError("the gateway gave no answer", definite=False)
             answer = await found(*args, **named)
-            if name == self._step:
+            if name in self._steps:
                 self.keys.append(named.get("key") or str(args[0]))
             return answer
 
@@ -59,27 +59,29 @@ class GatewayOutside:
 
 @asynccontextmanager
 async def gateway_outside(
-    settings: Settings, step: str, *, failures: int = NEVER, open_seconds: float = 30.0
+    settings: Settings, *steps: str, failures: int = NEVER, open_seconds: float = 30.0
 ) -> AsyncIterator[GatewayOutside]:
     async with gateways_here(settings, BREAKER_FAILURES=str(NEVER)):
         gateways: Any = registry.gateways()
-        watched = Watched(gateways["sandbox"], step)
+        watched = Watched(gateways["sandbox"], steps)
         party = Party("sandbox", Bounds(5.0, 64, failures, open_seconds), registry.is_technical)
         gateways["sandbox"] = GuardedGateway(watched, party)
         yield GatewayOutside(watched)
 
 
-def at(step: str) -> Callable[[Settings], AbstractAsyncContextManager[GatewayOutside]]:
-    """The outside of an effect that takes a step at gateways."""
-    return lambda settings: gateway_outside(settings, step)
+def at(*steps: str) -> Callable[[Settings], AbstractAsyncContextManager[GatewayOutside]]:
+    """The outside of an effect that takes steps at gateways."""
+    return lambda settings: gateway_outside(settings, *steps)
 
 
 STEPS = {
-    "start_payments": "create",
-    "confirm_payments": "confirm",
-    "capture_payments": "capture",
-    "void_payments": "void",
-    "check_payments": "look_up",
-    "refund_payments": "refund",
+    "start_payments": ("create",),
+    "confirm_payments": ("confirm",),
+    "capture_payments": ("capture",),
+    "void_payments": ("void",),
+    "check_payments": ("look_up",),
+    "refund_payments": ("refund",),
+    "reconcile_charges": ("charges",),
+    "refund_orphans": ("refund", "void"),
 }
 """What each effect of payments asks of a gateway."""

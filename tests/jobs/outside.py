@@ -118,5 +118,5 @@ async def webhook_outside(settings: Settings) -> AsyncIterator[WebhookOutside]:
 OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {
     "send_account_mail": mail_outside,
     "send_sandbox_webhooks": webhook_outside,
-    **{name: at(step) for name, step in STEPS.items()},
+    **{name: at(*steps) for name, steps in STEPS.items()},
 }

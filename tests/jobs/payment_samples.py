@@ -1,5 +1,6 @@
-"""Sample commands of the jobs of payments. Those of effects are built while their outside is there."""
+"""Sample commands of the jobs of payments; whoever asks for them has set up the gateways of this process."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +18,16 @@ from domain.payments.model import (
     VoidPayment,
 )
 from domain.payments.news import AttemptState, Capture, DisputeNews, DisputeState, News, Notice, RefundNews, RefundState
+from domain.payments.reconciliation import ReconcileCharges, RefundOrphan, SweepPayments
+from domain.payments.reconciliation_sql import insert_orphans
 from infra.clock import new_id
+from infra.gateways import registry
 from jobs.cancel_orders import cancel_orders
 from jobs.place_orders import place_orders
 from jobs.snapshot_commissions import snapshot_commissions
 from tests.builders import place, submit, write_offers
 from tests.engine.parts import Rig, run_due
-from tests.gateways import gateways_here
+from tests.gateways import an_intent
 from tests.jobs.paying import Till
 
 NOTHING = News()
@@ -126,12 +130,44 @@ async def payments_to_refund(rig: Rig) -> list[Command]:
     return [RefundPayment(first, 1), RefundPayment(second, 1), RefundPayment(second, 2)]
 
 
+async def _orphan(rig: Rig, capture: Capture = Capture.NOW) -> str:
+    """A charge at the gateway that is for no payment of ours; its reference."""
+    gateway = registry.gateways()["sandbox"]
+    news = await gateway.create(an_intent(capture=capture), key=new_id().hex, seconds=5)
+    assert news.reference is not None
+    await insert_orphans(rig.conn, "sandbox", [news], datetime.now(UTC))
+    return news.reference
+
+
+async def books_to_compare(rig: Rig) -> list[Command]:
+    """The last hour's: charges that are further than is known here, and one that is nobody's."""
+    till = await _till(rig)
+    await _paid(till, "tok_late_webhook", "tok_ok", "tok_late_webhook")
+    await registry.gateways()["sandbox"].create(an_intent(capture=Capture.ON_SHIPMENT), key=new_id().hex, seconds=5)
+    now = datetime.now(UTC)
+    return [ReconcileCharges("sandbox", now - timedelta(hours=1), now)]
+
+
+async def orphans_to_refund(rig: Rig) -> list[Command]:
+    """Charges that are nobody's, taken and only promised."""
+    taken, promised = await _orphan(rig), await _orphan(rig, Capture.ON_SHIPMENT)
+    return [RefundOrphan("sandbox", taken, 1999, "USD"), RefundOrphan("sandbox", promised, 1999, "USD", captured=False)]
+
+
+async def payments_to_sweep(rig: Rig) -> list[Command]:
+    """Payments of which nothing was heard for an hour, some that ended, and one that has just begun."""
+    till = await _till(rig)
+    await _paid(till, "tok_late_webhook", "tok_action_required", "tok_ok", "tok_declined")
+    await rig.conn.execute("UPDATE payments SET updated_at = now() - interval '1 hour'")
+    await _paid(till, "tok_late_webhook")
+    return [SweepPayments(), SweepPayments()]
+
+
 async def notices_to_take(rig: Rig) -> list[Command]:
     """Webhooks: of payments that went well, failed, were given back; of a refund; of a bank; about nothing of ours."""
     till = await _till(rig)
-    async with gateways_here(rig.settings):
-        begun = [payment for _, payment in await _paid(till, *["tok_late_webhook"] * 4)]
-        (_, disputed), (cancelled, refunded), (_, returned) = await _paid(till, "tok_ok", "tok_ok", "tok_ok")
+    begun = [payment for _, payment in await _paid(till, *["tok_late_webhook"] * 4)]
+    (_, disputed), (cancelled, refunded), (_, returned) = await _paid(till, "tok_ok", "tok_ok", "tok_ok")
     await submit(rig.conn, CancelOrder(cancelled))
     await rig.drain(rig.runner(cancel_orders))
     await _withdraw(till, "refund_payments")
@@ -164,4 +200,7 @@ BUILDERS = {
     "check_payments": payments_to_check,
     "refund_payments": payments_to_refund,
     "take_notices": notices_to_take,
+    "reconcile_charges": books_to_compare,
+    "refund_orphans": orphans_to_refund,
+    "sweep_payments": payments_to_sweep,
 }

@@ -5,6 +5,7 @@ Parametrised over all registered jobs, so a new one is held to it as soon as it 
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ from domain.commands import COMMANDS
 from domain.journal.declare import Batch, BatchJob
 from tests.builders import submit
 from tests.engine.parts import Rig, until
+from tests.gateways import gateways_here
 from tests.jobs.invariants import violations
 from tests.jobs.rows import contents, results
 from tests.jobs.samples import SAMPLES
@@ -24,6 +26,13 @@ pytestmark = pytest.mark.anyio
 
 JOBS = jobs.load()
 BATCHES = sorted(name for name, job in JOBS.items() if isinstance(job, BatchJob))
+
+
+@pytest.fixture(name="rig")
+async def with_gateways(rig: Rig) -> AsyncIterator[Rig]:
+    """Payments are made at the gateways of this process."""
+    async with gateways_here(rig.settings):
+        yield rig
 
 
 def test_every_job_is_a_known_command_with_samples():

@@ -32,7 +32,7 @@ EFFECTS = sorted(name for name, job in JOBS.items() if isinstance(job, EffectJob
 JOURNAL = frozenset({"commands", "pending", "outcomes", "parked"})
 ENDED = {"succeeded", "rejected"}
 SETTLING = {name for name, job in JOBS.items() if isinstance(job, EffectJob) and job.settle is not None}
-SHARED = {"check_payments", "refund_payments"}
+SHARED = {"check_payments", "refund_payments", "reconcile_charges"}
 """Their key says what is asked for, not who asks: commands about the same thing ask under the same one."""
 WAITING = "SELECT count(*) FROM pending WHERE job = $1"
 # Of payments that brought money: what the gateway has of it by its books, and what we say it has.
@@ -179,13 +179,13 @@ async def test_the_order_of_effects_changes_no_outcome(rig: Rig, name: str):
 
 @pytest.mark.parametrize("name", sorted(STEPS))
 async def test_while_the_breaker_of_a_gateway_is_open_no_try_is_counted(rig: Rig, name: str):
-    async with gateway_outside(rig.settings, STEPS[name], failures=1, open_seconds=0.05) as outside:
+    async with gateway_outside(rig.settings, *STEPS[name], failures=1, open_seconds=0.05) as outside:
         ids = await submit(rig.conn, *await SAMPLES[name](rig))
         runner = runner_of(name)
         await outside.leave()
         await run_due(rig, runner)
         waiting = [row for row in [await rig.pending(command_id) for command_id in ids] if row is not None]
-        assert len(waiting) > 1
+        assert waiting
         assert sorted(row["attempts"] for row in waiting) == [0] * (len(waiting) - 1) + [1], "the one that opened it"
         await outside.come_back()
 

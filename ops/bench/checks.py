@@ -24,7 +24,8 @@ OVERSOLD = """
 SELECT coalesce(sum(greatest(s.units - coalesce(r.units, 0), 0)), 0)
 FROM (SELECT variant_id, seller_id, sum(quantity) AS units FROM order_lines GROUP BY 1, 2) s
 LEFT JOIN (
-    SELECT variant_id, seller_id, sum(on_hand_delta) AS units FROM movements WHERE on_hand_delta <> 0 GROUP BY 1, 2
+    SELECT variant_id, seller_id, sum(on_hand_delta) AS units FROM movements
+    WHERE on_hand_delta <> 0 AND kind <> 'sold' GROUP BY 1, 2
 ) r USING (variant_id, seller_id)
 """
 
@@ -38,12 +39,12 @@ SELECT o.status, count(*) FROM outcomes o JOIN commands c ON c.id = o.id WHERE c
 """
 
 
-async def settle(conn: Any) -> list[str]:
-    """Wait until no placement is queued any more."""
+async def settle(conn: Any, jobs: Sequence[str] = (PlaceOrder.job,)) -> list[str]:
+    """Wait until nothing of some jobs is queued any more."""
     give_up_at = time.perf_counter() + SETTLE_SECONDS_MAX
-    while left := await conn.fetchval("SELECT count(*) FROM pending WHERE job = $1", PlaceOrder.job):
+    while left := await conn.fetchval("SELECT count(*) FROM pending WHERE job = ANY ($1)", list(jobs)):
         if time.perf_counter() > give_up_at:
-            return [f"{left} placements have no outcome {SETTLE_SECONDS_MAX:g} s after the load ended"]
+            return [f"{left} commands have no outcome {SETTLE_SECONDS_MAX:g} s after the load ended"]
         await asyncio.sleep(LOOK_SECONDS)
     return []
 
@@ -53,9 +54,15 @@ async def count_outcomes(conn: Any) -> dict[str, int]:
     return {row["status"]: row["count"] for row in await conn.fetch(STATUSES, PlaceOrder.job)}
 
 
-async def problems(conn: Any, accepted: Sequence[bytes], *, refusals_expected: bool = False) -> list[str]:
+async def problems(
+    conn: Any,
+    accepted: Sequence[bytes],
+    *,
+    jobs: Sequence[str] = (PlaceOrder.job,),
+    refusals_expected: bool = False,
+) -> list[str]:
     """Hold the database against what clients were told; ``accepted`` are ids of jobs, as text."""
-    found = await settle(conn)
+    found = await settle(conn, jobs)
     lost = await conn.fetchval(WITHOUT_OUTCOME, [UUID(text.decode()) for text in accepted])
     if lost:
         found.append(f"{lost} accepted commands have no outcome")

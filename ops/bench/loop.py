@@ -31,11 +31,15 @@ class LoadError(Exception):
 
 
 class Request(Struct, frozen=True):
-    """A request in two pieces: each sending puts an Idempotency-Key of its own between them."""
+    """A request in two pieces: each sending puts an Idempotency-Key of its own between them.
+
+    ``then`` is sent next on the same connection, about the order that was placed: its head begins after the order's id.
+    """
 
     head: bytes
     tail: bytes
     waits: bool
+    then: "Request | None" = None
 
 
 def encode_requests(
@@ -124,9 +128,16 @@ class ClosedLoop:
         if request is None:
             connection.close()
             return None
+        return request, self._bytes_of(request, b"")
+
+    def follow(self, request: Request, order_id: bytes) -> bytes:
+        """The bytes of a request about an order."""
+        return self._bytes_of(request, b"POST /orders/" + order_id)
+
+    def _bytes_of(self, request: Request, start: bytes) -> bytes:
         self._key += 1
         self.sent += 1
-        return request, b"%b%020d%b" % (request.head, self._key, request.tail)
+        return b"%b%b%020d%b" % (start, request.head, self._key, request.tail)
 
     def answered(self, request: Request, sent_at: float, status: int, body: bytes) -> None:
         """Note an answer."""
@@ -171,9 +182,12 @@ class _Connection(asyncio.Protocol):
     def send_next(self) -> None:
         taken = self._run.take(self)
         if taken is not None:
-            self._request, data = taken
-            self._sent_at = time.perf_counter()
-            self._transport.write(data)
+            self._send(*taken)
+
+    def _send(self, request: Request, data: bytes) -> None:
+        self._request = request
+        self._sent_at = time.perf_counter()
+        self._transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         if self._received:
@@ -193,5 +207,9 @@ class _Connection(asyncio.Protocol):
             return
         self._received = b""
         request, self._request = self._request, None
-        self._run.answered(request, self._sent_at, int(data[9:12]), data[body_at:])
-        self.send_next()
+        status, body = int(data[9:12]), data[body_at:]
+        self._run.answered(request, self._sent_at, status, body)
+        if request.then is not None and status == 200 and body.startswith(_ID):
+            self._send(request.then, self._run.follow(request.then, body[len(_ID) : len(_ID) + _ID_LENGTH]))
+        else:
+            self.send_next()

@@ -59,6 +59,8 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
     """
 
     orders_per_second: float | None = None
+    single_per_second: float | None = None
+    """The same with batches of one."""
     accept_ms: Percentiles | None = None
     outcome_ms: Percentiles | None = None
     rss_mb: Resident | None = None

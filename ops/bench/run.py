@@ -15,6 +15,7 @@ from ops.bench.flow import hot, spread
 from ops.bench.idle import idle
 from ops.bench.limit import limit
 from ops.bench.model import Machine, Percentiles, Report, Scenario, Sizes
+from ops.bench.payment import payment
 from ops.bench.per_message import per_message
 from ops.bench.pricing import pricing
 from ops.bench.sellout import sellout
@@ -31,6 +32,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "sellout": sellout,
     "catalog": catalog,
     "pricing": pricing,
+    "payment": payment,
 }
 NAMES = (*SCENARIOS, LIMIT)
 NOTE = (
@@ -70,6 +72,7 @@ def ratios(report: Report) -> dict[str, float]:
     """Put figures of the same run into proportion; a ratio both parts of which weren't measured is left out."""
     figures = {name: scenario.orders_per_second for name, scenario in report.scenarios.items()}
     sold_out, drained = report.scenarios.get("sellout"), report.scenarios.get("drain")
+    paid = report.scenarios.get("payment") or Scenario()
     limits, listed = report.limit, report.scenarios.get("catalog") or Scenario()
     pairs = {
         "spread_over_per_message": (figures.get("spread"), figures.get("per_message")),
@@ -83,6 +86,7 @@ def ratios(report: Report) -> dict[str, float]:
         ),
         "first_page_large_over_small": _large_and_small(listed.first_page_ms),
         "filtered_page_large_over_small": _large_and_small(listed.filtered_page_ms),
+        "payment_over_single": (paid.orders_per_second, paid.single_per_second),
         "pricing_over_spread": (figures.get("pricing"), figures.get("spread")),
         "product_over_constant": (listed.product_per_second, listed.constant_per_second),
     }

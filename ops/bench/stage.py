@@ -5,18 +5,19 @@ before any load: so no scenario pays for the dead rows, the caches or the unwrit
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
 import redis
 
+from domain.journal.model import Lane
 from infra.migrate import migrate
 from ops.bench.model import Sizes
 from ops.bench.orders import Assortment, assortment, draw_buyers, write_assortment
 from ops.bench.probe import Probe
-from ops.processes import Fleet
+from ops.processes import CORE_LANES, Fleet
 from ops.stack import EmbeddedStack, Supervisor
 from ops.temporary import DEFAULTS, temporary_folder
 
@@ -38,11 +39,17 @@ class Scene:
         self._roles.setdefault("api", []).append("web")
         return await asyncio.to_thread(self.fleet.web)
 
-    async def start_workers(self, count: int = 1) -> None:
+    async def start_workers(self, count: int = 1, env: Mapping[str, str] | None = None) -> None:
         """Start worker processes for the core lanes."""
-        names = [f"worker-{number}" for number in range(count)]
-        await asyncio.gather(*(asyncio.to_thread(self.fleet.worker, name) for name in names))
-        self._roles.setdefault("worker", []).extend(names)
+        await asyncio.gather(*(self._start_worker(f"worker-{number}", CORE_LANES, env) for number in range(count)))
+
+    async def start_io_worker(self, env: Mapping[str, str] | None = None) -> None:
+        """Start a worker process for what talks to the outside world."""
+        await self._start_worker("worker-io", Lane.IO.value, env)
+
+    async def _start_worker(self, name: str, lanes: str, env: Mapping[str, str] | None) -> None:
+        await asyncio.to_thread(lambda: self.fleet.worker(name, lanes=lanes, **(env or {})))
+        self._roles.setdefault("worker", []).append(name)
 
     async def start_scheduler(self) -> None:
         """Start the scheduler, as in production."""

@@ -67,6 +67,8 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "deciding an order with 1,000 rules, µs", _scenario("pricing", lambda s: s.decide_us), 150, 60, at_most=True
     ),
+    Target("payment, orders/s", _scenario("payment", lambda s: s.orders_per_second), 800),
+    Target("payment over batches of one", _ratio("payment_over_single"), 4),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),
     Target("spread, worker MB", _scenario("spread", _worker_mb), 300, at_most=True),
 )
@@ -108,6 +110,7 @@ def _line(scenario: Scenario) -> str:
     parts: list[str] = []
     for value, form in (
         (scenario.orders_per_second, "{:,.0f} orders/s"),
+        (scenario.single_per_second, "{:,.0f} in batches of one"),
         (scenario.outcomes_per_second, "{:,.0f} outcomes/s"),
         (scenario.one_worker_per_second, "one worker {:,.0f}/s"),
         (scenario.two_workers_per_second, "two workers {:,.0f}/s"),

@@ -23,7 +23,8 @@ from infra.settings import Settings
 CREATE = """
 INSERT INTO sandbox_intents AS i
     (reference, payment_id, order_id, amount_minor, currency, token, capture, state, captured_minor, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::bigint[], $10::text[])
 ON CONFLICT (reference) DO UPDATE SET calls = i.calls + 1
 RETURNING *
 """
@@ -71,6 +72,9 @@ LIMIT $4
 """
 
 
+TOGETHER_MAX = 200
+
+
 class Entry(Struct, frozen=True):
     """A payment as the books have it."""
 
@@ -95,6 +99,14 @@ class Entry(Struct, frozen=True):
         return self.calls == 1
 
 
+class _Asked(Struct, frozen=True):
+    """A payment to note, what is sent of it, and who waits."""
+
+    row: tuple[Any, ...]
+    webhooks: Sequence[NewCommand]
+    answer: "asyncio.Future[Entry]"
+
+
 class Books:
     """Reads and writes the books over connections of its own, which open when they are first needed."""
 
@@ -102,6 +114,8 @@ class Books:
         self._settings = settings
         self._pool: Any = None
         self._opening = asyncio.Lock()
+        self._waiting: list[_Asked] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def create(
         self,
@@ -126,14 +140,42 @@ class Books:
             captured_minor,
             reason,
         )
-        pool = await self._connected()
-        if not webhooks:
-            return _entry(await pool.fetchrow(CREATE, *row))
-        async with pool.acquire() as conn, postgres.transaction(conn):
-            entry = _entry(await conn.fetchrow(CREATE, *row))
-            if entry.new:
-                await insert_commands(conn, webhooks)
-        return entry
+        asked = _Asked(row, webhooks, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        # Who gives up waiting doesn't take the others' answers with them.
+        return await asyncio.shield(asked.answer)
+
+    async def _write(self) -> None:
+        """Note the payments that wait, those that were asked for together in one statement."""
+        try:
+            # Those that are asked for in the same round of the loop are there after it.
+            await asyncio.sleep(0)
+            while self._waiting:
+                together = {asked.row[0]: asked for asked in reversed(self._waiting[:TOGETHER_MAX])}
+                taken = set(map(id, together.values()))
+                self._waiting = [asked for asked in self._waiting if id(asked) not in taken]
+                await self._create(list(together.values()))
+        finally:
+            self._writing = None
+
+    async def _create(self, together: Sequence["_Asked"]) -> None:
+        try:
+            async with (await self._connected()).acquire() as conn, postgres.transaction(conn):
+                columns = [list(column) for column in zip(*(asked.row for asked in together), strict=True)]
+                entries = {row["reference"]: _entry(row) for row in await conn.fetch(CREATE, *columns)}
+                webhooks = [w for asked in together if entries[asked.row[0]].new for w in asked.webhooks]
+                if webhooks:
+                    await insert_commands(conn, webhooks)
+        except Exception as error:  # noqa: BLE001 - told to each who asked
+            for asked in together:
+                if not asked.answer.done():
+                    asked.answer.set_exception(error)
+            return
+        for asked in together:
+            if not asked.answer.done():
+                asked.answer.set_result(entries[asked.row[0]])
 
     async def change(self, statement: str, reference: str, *arguments: object) -> tuple[Entry | None, bool]:
         """Run CONFIRM, CAPTURE, VOID or REFUND: the payment as it is then, and whether that changed it."""

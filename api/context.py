@@ -5,6 +5,7 @@ One object per api process, made at start-up and kept in Litestar's state.
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request
@@ -23,11 +24,13 @@ from infra.broker import Doorbell
 from infra.encryption import Sealer
 from infra.gateways.registry import gateways_of
 from infra.passwords import Passwords
+from infra.recent import Recent
 from infra.security import Tokens
 from infra.settings import Settings
 
 log = telemetry.logger()
 encode = msgspec.json.Encoder().encode
+ORDERS_REMEMBERED = 20_000
 RING_PAUSE_SECONDS = 0.005
 
 
@@ -67,6 +70,8 @@ class Edge:
         self.passwords = Passwords()
         self.rates = Rates(settings)
         self.gateways = gateways_of(settings)
+        self.buyers: Recent[UUID, UUID] = Recent(ORDERS_REMEMBERED)
+        """Whose the orders are that were lately sent here: whoever pays one next needs no look-up. It never changes."""
         self.ready = False
         self._ringing: set[str] = set()
         self._again: set[str] = set()

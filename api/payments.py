@@ -20,7 +20,6 @@ from domain.accounts.model import Role, Scope
 from domain.payments.model import CapturePayment, ConfirmPayment, StartPayment
 from domain.payments.news import Capture, GatewayName, Token
 from domain.rejections import Code
-from infra.gateways import registry
 
 
 class NewPayment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,10 +47,9 @@ async def start_payment(request: Request[Any, Any, Any], order_id: FromPath[UUID
     edge = edge_of(request.app.state)
     principal = await authorise(request)
     wish = await body_of(request, NewPayment)
-    if registry.gateway(wish.gateway) is None:
+    if wish.gateway not in edge.gateways:
         raise refuse(422, Code.UNKNOWN_GATEWAY, f"there is no gateway {wish.gateway}", "gateway")
-    async with edge.pool.acquire(timeout=2) as conn:
-        await must_know(conn, principal, order_id)
+    await must_know(edge, principal, order_id)
     command = StartPayment(order_id, wish.gateway, wish.token, wish.capture)
     return await submit(request, edge, principal, command, operation="POST /orders/{order_id}/payment")
 
@@ -74,8 +72,7 @@ async def confirm_payment(request: Request[Any, Any, Any], order_id: FromPath[UU
     """
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    async with edge.pool.acquire(timeout=2) as conn:
-        await must_know(conn, principal, order_id)
+    await must_know(edge, principal, order_id)
     command = ConfirmPayment(order_id)
     return await submit(request, edge, principal, command, operation="POST /orders/{order_id}/confirm-payment")
 
@@ -96,8 +93,7 @@ async def capture_payment(request: Request[Any, Any, Any], order_id: FromPath[UU
     """Accept a capture: of as much as the order comes to now."""
     edge = edge_of(request.app.state)
     principal = await authorise(request)
-    async with edge.pool.acquire(timeout=2) as conn:
-        await must_know(conn, principal, order_id)
+    await must_know(edge, principal, order_id)
     command = CapturePayment(order_id)
     return await submit(request, edge, principal, command, operation="POST /orders/{order_id}/capture")
 

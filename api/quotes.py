@@ -103,8 +103,7 @@ async def apply_promotions(request: Request[Any, Any, Any]) -> ASGIResponse:
         return ASGIResponse(body=encode(await _quoted(edge, buyer, order)), media_type=JSON)
     _refuse_more(wish, ("cart_id", *_OF_AN_ORDER_TO_COME))
     check_codes(wish.codes, edge.limits)
-    async with edge.pool.acquire(timeout=2) as conn:
-        await must_know(conn, principal, wish.order_id)
+    await must_know(edge, principal, wish.order_id)
     command = ApplyPromotions(wish.order_id, wish.codes, wish.promotions)
     return await submit(request, edge, principal, command, operation="POST /promotions/apply")
 

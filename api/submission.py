@@ -167,7 +167,7 @@ async def submit(
     )
     seconds = wait_seconds(request, edge.settings.wait_seconds_max)
     if seconds is None:
-        accepted = await edge.accept.submit(new)
+        accepted = await _accept(edge, new)
         if accepted.replayed:
             return await _replayed(edge, accepted.id, type(command), headers={})
         return _accepted(accepted.id, type(command), headers={})
@@ -214,6 +214,13 @@ async def submit_noted(
     return _accepted(accepted.id, type(command), headers={})
 
 
+async def _accept(edge: Edge, new: NewCommand) -> Accepted:
+    accepted = await edge.accept.submit(new)
+    if new.command.job in _ABOUT_ORDERS and not accepted.replayed:
+        edge.buyers.note(new.id, new.principal)
+    return accepted
+
+
 async def _submit_and_wait(
     request: Request[Any, Any, Any], edge: Edge, new: NewCommand, seconds: float
 ) -> ASGIResponse:
@@ -221,7 +228,7 @@ async def _submit_and_wait(
     # Before the insert: the outcome may be there before the insert's own answer.
     future = edge.waiters.register(new.id)
     try:
-        accepted = await edge.accept.submit(new)
+        accepted = await _accept(edge, new)
         if accepted.id != new.id:
             edge.waiters.forget(new.id, future)
             waited_for = accepted.id

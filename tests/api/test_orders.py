@@ -147,6 +147,7 @@ def test_cancelling_an_order_gives_its_stock_back(shop: Shop):
         "cancelled_lines": [0, 1],
         "total": {"amount": 0, "currency": "USD"},
         "status": "cancelled",
+        "refund": {"amount": 0, "currency": "USD"},
     }
     found = look(shop, buyer, job)
     assert found["status"] == "cancelled"

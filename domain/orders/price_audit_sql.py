@@ -143,7 +143,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT sum((pair ->> 1)::bigint) AS amount FROM (
             SELECT pair FROM jsonb_array_elements(coalesce(part -> 'lines', '[]')) AS pair
-            WHERE (pair ->> 0)::int NOT IN (SELECT c.line_no FROM cancelled_lines c WHERE c.order_id = o.id)
+            WHERE (pair ->> 0)::int NOT IN (SELECT c.line_no FROM cancelled_lines c WHERE c.order_id = o.id AND c.paid)
             UNION ALL
             SELECT pair FROM jsonb_array_elements(coalesce(part -> 'shipping', '[]')) AS pair
             WHERE (pair ->> 0)::int NOT IN (

@@ -12,6 +12,7 @@ from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
 from tests.ops import (
     broken_carts,
     broken_offers,
+    broken_payments,
     broken_prices,
     broken_products,
     broken_promotions,
@@ -286,6 +287,7 @@ _CASES = [
     *_WAYS.cases,
     *broken_carts.WAYS.cases,
     *broken_stock.WAYS.cases,
+    *broken_payments.WAYS.cases,
     *broken_taxonomy.WAYS.cases,
     *broken_offers.WAYS.cases,
     *broken_prices.WAYS.cases,

@@ -3,11 +3,9 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 from msgspec import Struct
 
-import jobs
 from domain import ids
 from domain.catalog import attribute_sql, category_sql
 from domain.catalog.model import TREE, PriceChange
@@ -33,9 +31,10 @@ from ops.catalog import write_catalog
 from ops.goods import NewOffer, NewSeller
 from tests.builders import new, offer, place, submit
 from tests.carts import write_cart
+from tests.ops.paying import Paid, pay
+from tests.ops.running import run_all
 from tests.pricing import change_rule, end_promotion, write_discount, write_rule
 from tests.promotions import write_promotion
-from workers.batches import BatchRunner, Cursor
 
 
 class Trade(Struct, frozen=True):
@@ -65,24 +64,7 @@ class Trade(Struct, frozen=True):
     """The commission rule that both pay by, as it was changed to."""
     cart: UUID
     ordered_cart: UUID
-
-
-async def run_all(conn: Any, database_url: str, *names: str, limits: Limits | None = None) -> None:
-    """Run the due commands of jobs, in this process."""
-    async with asyncpg.create_pool(database_url, min_size=0, max_size=1) as control:
-        for name in names:
-            runner = BatchRunner(
-                jobs.load()[name],
-                limits=limits or Limits(),
-                commands_max=500,
-                rows_max=8_000,
-                attempts_max=3,
-                worker=new_id(),
-                control=control,
-            )
-            cursor = Cursor()
-            while (await runner.run(conn, cursor)).claimed:
-                pass
+    payments: Paid
 
 
 def _keyed(command: Command, key: str) -> NewCommand:
@@ -201,6 +183,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     await run_all(conn, database_url, "cancel_orders")
     promotion, promoted, unpromoted = await _promote(conn, database_url, b)
     confirmed, discounted, rule = await _sell_cheaply(conn, database_url, b, c, buyer=buyer)
+    payments = await pay(conn, database_url, b, c)
     await _keep_stock(conn, database_url, c)
     cart = await write_cart(conn, buyer, a, b)
     ordered_cart = await write_cart(conn, buyer, b, c, order_id=partly)
@@ -225,4 +208,5 @@ async def trade(conn: Any, database_url: str) -> Trade:
         rule=rule,
         cart=cart.id,
         ordered_cart=ordered_cart.id,
+        payments=payments,
     )

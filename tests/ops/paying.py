@@ -1,0 +1,83 @@
+"""Orders of a trade that are paid by the sandbox: what became of each, and nothing is left to be done for them."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from msgspec import Struct
+
+import jobs
+from domain.journal.declare import EffectJob
+from domain.journal.model import SYSTEM
+from domain.orders.model import CancelOrder, OrderLine, PlaceOrder
+from domain.payments.model import StartPayment, TakeNotice
+from domain.payments.news import Capture, DisputeNews, DisputeState, News, Notice
+from infra.clock import new_id
+from infra.settings import read
+from ops.goods import NewOffer
+from tests.builders import SANDBOX_SECRET, SECRET_KEY, submit
+from tests.gateways import gateways_here
+from tests.ops.running import run_all
+from workers import effects
+from workers.effects import EffectRunner
+
+
+class Paid(Struct, frozen=True):
+    """Orders, each with its payment."""
+
+    paid: tuple[UUID, UUID]
+    promised: tuple[UUID, UUID]
+    declined: tuple[UUID, UUID]
+    repaid: tuple[UUID, UUID]
+    """It was cancelled after it had been paid."""
+    twice: tuple[UUID, UUID]
+    """It was paid by another payment than this one, which brought money, too."""
+    disputed: tuple[UUID, UUID]
+
+
+async def _run(conn: Any, database_url: str, *names: str) -> None:
+    for name in names:
+        job = jobs.load()[name]
+        if not isinstance(job, EffectJob):
+            await run_all(conn, database_url, name)
+            continue
+        stop_at = asyncio.get_running_loop().time() + 30
+        async with asyncpg.create_pool(database_url, min_size=0, max_size=2) as pool:
+            await effects.drain(
+                EffectRunner(job), pool, stop_at=stop_at, stopping=asyncio.Event(), tell=lambda _report: None
+            )
+
+
+async def pay(conn: Any, database_url: str, *offers: NewOffer) -> Paid:
+    """Place orders of one unit of each offer, and pay them in every way."""
+    settings = read(
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": "redis://127.0.0.1:1",
+            "SECRET_KEY": SECRET_KEY,
+            "SANDBOX_WEBHOOK_SECRET": SANDBOX_SECRET,
+        }
+    )
+    command = PlaceOrder("USD", tuple(OrderLine(o.variant_id, o.seller_id, 1) for o in offers))
+    orders = await submit(conn, *[command] * 6)
+    await run_all(conn, database_url, "place_orders")
+    paid, promised, declined, repaid, twice, disputed = orders
+    async with gateways_here(settings):
+        payments = await submit(
+            conn,
+            StartPayment(paid, "sandbox", "tok_ok"),
+            StartPayment(promised, "sandbox", "tok_ok", Capture.ON_SHIPMENT),
+            StartPayment(declined, "sandbox", "tok_declined"),
+            StartPayment(repaid, "sandbox", "tok_ok"),
+            StartPayment(twice, "sandbox", "tok_late_webhook"),
+            StartPayment(disputed, "sandbox", "tok_ok"),
+        )
+        await _run(conn, database_url, "start_payments", "snapshot_commissions")
+        await submit(conn, StartPayment(twice, "sandbox", "tok_ok"))
+        await _run(conn, database_url, "start_payments", "snapshot_commissions", "void_payments")
+        bank = DisputeNews(f"d_{new_id().hex}", DisputeState.OPENED, 100, 15)
+        said = Notice(f"msg_{new_id().hex}", "chargeback.opened", payment=News(payment_id=payments[5]), dispute=bank)
+        await submit(conn, CancelOrder(repaid), TakeNotice("sandbox", said), principal=SYSTEM)
+        await _run(conn, database_url, "cancel_orders", "take_notices", "refund_payments")
+    return Paid(*zip(orders, payments, strict=True))

@@ -14,7 +14,7 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import cart_rows, offer_rows, pricing_rows, product_rows, sandbox_rows, taxonomy_rows
+from tests.sql import cart_rows, offer_rows, payment_rows, pricing_rows, product_rows, sandbox_rows, taxonomy_rows
 
 ROWS = 12_000
 
@@ -62,6 +62,7 @@ INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.pla
 {taxonomy_rows.FILL}
 {sandbox_rows.FILL}
 {cart_rows.FILL}
+{payment_rows.FILL}
 """
 
 
@@ -80,6 +81,7 @@ def statements(sample: Any) -> Arguments:
         **product_rows.statements(sample),
         **pricing_rows.statements(sample),
         **cart_rows.statements(sample),
+        **payment_rows.statements(sample),
         **sandbox_rows.statements(sample),
     }
 

@@ -32,6 +32,22 @@ async def shop(conn: Any, settings: Any) -> NewOffer:
     return offer
 
 
+PAYMENT = (
+    "INSERT INTO payments (id, order_id, attempt_no, gateway, capture, amount_minor, currency, created_at, updated_at,"
+    " state, captured_minor, refunded_minor, asked_minor)"
+    " SELECT gen_random_uuid(), id, 1, 'sandbox', 'now', 100, 'USD', now(), now(), '{state}', {money} FROM orders"
+)
+PAID = PAYMENT.format(state="captured", money="100, 0, 0")
+REFUND = (
+    "INSERT INTO refunds (payment_id, refund_no, order_id, amount_minor, currency, reason, cause_id, created_at, state,"
+    " ended_at) SELECT id, {number}, order_id, {amount}, 'USD', 'r', id, now(), '{state}', {ended} FROM payments"
+)
+ONE_REFUND = REFUND.format(number=1, amount=5, state="pending", ended="NULL")
+CHARGEBACK = (
+    "INSERT INTO chargebacks (gateway, reference, payment_id, order_id, amount_minor, fee_minor, currency, liable,"
+    " state, opened_at) SELECT 'sandbox', 'd', id, order_id, 5, 1, 'USD', 'seller', 'opened', now() FROM payments"
+)
+
 REFUSED = {
     "stock: never oversold": (CHECK, "UPDATE stock SET reserved = 6"),
     "stock: a backorder limit counts": (CHECK, "UPDATE stock SET backorder_limit = 2, reserved = 8"),
@@ -175,6 +191,22 @@ REFUSED = {
         "INSERT INTO idempotency (principal, key_hash, fingerprint, answer)"
         f" VALUES ({ANY}, uuid_send({ANY}), uuid_send({ANY}), '')",
     ),
+    "payment: more captured than was asked for": (CHECK, PAYMENT.format(state="captured", money="101, 0, 0")),
+    "payment: more given back than was captured": (CHECK, PAYMENT.format(state="captured", money="60, 61, 0")),
+    "payment: more asked back than was captured": (CHECK, PAYMENT.format(state="captured", money="60, 0, 61")),
+    "payment: captured without money": (CHECK, PAYMENT.format(state="captured", money="0, 0, 0")),
+    "payment: money that isn't captured": (CHECK, PAYMENT.format(state="authorized", money="60, 0, 0")),
+    "payment: an unknown state": (CHECK, PAYMENT.format(state="maybe", money="0, 0, 0")),
+    "payment: a number twice": (UNIQUE, f"{PAID}; {PAID}"),
+    "payment: only of an order": (FOREIGN, PAID.replace("FROM orders", "").replace(" id, 1,", f" {ANY}, 1,")),
+    "refund: of nothing": (CHECK, f"{PAID}; {REFUND.format(number=1, amount=0, state='pending', ended='NULL')}"),
+    "refund: that ended at no time": (
+        CHECK,
+        f"{PAID}; {REFUND.format(number=1, amount=5, state='succeeded', ended='NULL')}",
+    ),
+    "refund: a number twice": (UNIQUE, f"{PAID}; {ONE_REFUND}; {ONE_REFUND}"),
+    "chargeback: twice": (UNIQUE, f"{PAID}; {CHARGEBACK}; {CHARGEBACK}"),
+    "chargeback: nobody bears it": (CHECK, f"{PAID}; {CHARGEBACK}; UPDATE chargebacks SET liable = 'nobody'"),
     "idempotency: a key twice": (
         UNIQUE,
         "INSERT INTO idempotency (principal, key_hash, command_id, fingerprint)"
@@ -235,6 +267,10 @@ async def test_foreign_keys_stay_inside_an_aggregate(conn: Any):
         ("order_lines", "seller_orders"),
         ("price_versions", "orders"),
         ("cancelled_lines", "order_lines"),
+        ("cart_lines", "carts"),
+        ("payments", "orders"),
+        ("refunds", "payments"),
+        ("chargebacks", "payments"),
         ("promotion_versions", "promotions"),
         ("promotion_codes", "promotions"),
         ("code_batches", "promotions"),

@@ -46,6 +46,9 @@ MODULES = [
     "domain.catalog.relist_sql",
     "domain.catalog.variant_sql",
     "domain.orders.cart_sql",
+    "domain.payments.reads",
+    "domain.payments.reconciliation_sql",
+    "domain.payments.sql",
     "domain.orders.commission_sql",
     "domain.orders.price_sql",
     "domain.orders.repricing_sql",
@@ -165,6 +168,7 @@ async def test_no_statement_scans_a_large_table(filled: tuple[str, dict[str, Any
         large = await large_tables(conn)
         assert {"pending", "orders", "order_lines", "stock", "offers", "reservations", "events"} <= large
         assert {"categories", "carts", "cart_lines"} <= large
+        assert {"payments", "refunds", "chargebacks", "orphaned_charges"} <= large
         plan = await explain(conn, QUERIES[key], statements(sample)[key])
         assert scans(plan, large) == []
         # Ids of one day: its partition, and at midnight its neighbour.

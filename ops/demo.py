@@ -1,8 +1,8 @@
 """A flash sale through the HTTP API, and what the database says about it afterwards.
 
-Invariant: every figure about orders and units is asked of the database, after the last job has ended; what the
-buyers were told serves only to choose whom to have cancel, and to see that a repeated key always names the same
-job. So a defect that fools the client can't hide here.
+Invariant: every figure about orders, units and money is asked of the database, after every order has come to its end;
+what the buyers were told serves only to see that a repeated key always names the same job. So a defect that fools the
+client can't hide here. How each order should end follows from its number (``ops/sale.py``, ``ops/story.py``).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from domain.invariants import Audit, run_audit
 from domain.journal.model import SYSTEM
@@ -21,8 +21,11 @@ from ops.campaign import launch
 from ops.catalog import write_catalog
 from ops.load import Client
 from ops.output import Output
+from ops.processes import ALL_LANES
 from ops.sale import Sale, Size, Wish, draw_up
-from ops.shopper import Outcome, Shopper, shoppers
+from ops.shopper import Shopper, Standing, shoppers
+from ops.story import ENDS_BY_ITSELF, Buyer, end_of
+from ops.takings import count_takings
 from ops.target import Target, connect
 from ops.temporary import DEFAULTS, serving, temporary_stack
 
@@ -31,7 +34,10 @@ WORKERS = 2
 IN_FLIGHT_MAX = 48
 CONNECTIONS = 3 * IN_FLIGHT_MAX
 """Each order in flight may go out three times at once."""
-CANCEL_EVERY = 8
+END_SECONDS = 60.0
+"""How long an order may take to come to its end, once it is due to."""
+
+SETTINGS = {"EXPIRY_SWEEP_SECONDS": "1", "SANDBOX_LATE_SECONDS": "3"}
 
 # What has neither succeeded nor been refused after everyone was answered has failed, parked or not.
 ORDERS = """
@@ -99,7 +105,7 @@ class Milliseconds(Struct, frozen=True):
 
 class Result(Struct, frozen=True):
     """What the sale came to. ``repeats`` were requests under a key already sent, ``repeats_astray`` those of them
-    that were answered with another job; the rest is the database's account.
+    that were answered with another job; the rest is the database's account, of money as in ``Takings``.
     """
 
     orders_submitted: int
@@ -123,11 +129,19 @@ class Result(Struct, frozen=True):
     discounts_minor: int
     lines_with_commission: int
     succeeded_min: int
+    paid: int
+    declined: int
+    expired: int
+    captured_minor: int
+    refunded_minor: int
+    money_astray: int
+    orders_astray: int
 
     @property
     def good(self) -> bool:
-        """Whether it was a sale at all, and nothing is oversold, doubled, failed or violated."""
+        """Whether it was a sale at all, and nothing is oversold, doubled, failed, astray or violated."""
         wrong = self.oversold + self.duplicates + self.failed + self.audit_violations + self.repeats_astray
+        wrong += self.money_astray + self.orders_astray
         wrong += max(0, self.code_uses - self.code_uses_max)
         return not wrong and self.succeeded >= self.succeeded_min
 
@@ -138,14 +152,15 @@ class _Crowd:
     def __init__(self, client: Client, tokens: Tokens, buyers: set[UUID]) -> None:
         self._shoppers = {buyer: Shopper(client, tokens, buyer) for buyer in buyers}
         self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
-        self.outcomes: dict[str, Outcome] = {}
+        self.ends: dict[UUID, Standing] = {}
+        self._open: list[Buyer] = []
         self.waits: list[float] = []
         self.repeats = 0
         self.repeats_astray = 0
         self.seconds = 0.0
 
     async def order(self, wishes: Sequence[Wish], step: Callable[[int], None]) -> None:
-        """Have orders placed, as many at once as there is room for; returns when each has its outcome."""
+        """Have orders placed and their stories lived, as many at once as there is room for; returns when all are."""
         started = time.perf_counter()
         async with shoppers() as group:
             for wish in wishes:
@@ -160,44 +175,44 @@ class _Crowd:
         if wish.resent:
             outcomes.append(await shopper.order(wish.key, wish.order))
         first, *others = outcomes
-        self.outcomes[wish.key] = first
         if not wish.polls:
             self.waits.append(first.seconds)
         self.repeats += len(others)
         self.repeats_astray += sum(other.job != first.job for other in others)
+        if first.status == "succeeded" and first.job is not None:
+            self.ends[first.job] = end_of(wish)
+            buyer = Buyer(shopper, wish, first.job)
+            await buyer.live()
+            self.repeats += buyer.repeats
+            self.repeats_astray += buyer.astray
+            if wish.story in ENDS_BY_ITSELF:
+                self._open.append(buyer)
         self._room.release()
         step(1)
 
-    async def cancel(self, wishes: Sequence[Wish], step: Callable[[int], None]) -> None:
-        """Have placed orders cancelled: those of several lines by their first line, the others whole."""
+    async def see_the_ends(self) -> None:
+        """Wait for the orders that come to their end by themselves."""
 
-        async def cancel(wish: Wish, order: UUID) -> None:
-            lines = (0,) if len(wish.order.lines) > 1 else None
-            shopper = self._shoppers[wish.buyer]
+        async def see(buyer: Buyer) -> None:
             async with self._room:
-                await shopper.cancel(f"cancel-{wish.key}", order, lines=lines, reason="changed my mind")
-            step(1)
+                await buyer.see_the_end(END_SECONDS)
 
         async with shoppers() as group:
-            for wish in wishes:
-                job = self.outcomes[wish.key].job
-                if job is not None:
-                    group.create_task(cancel(wish, job))
-
-    def placed(self, wishes: Sequence[Wish]) -> list[Wish]:
-        """Those of the wishes that came true."""
-        return [wish for wish in wishes if self.outcomes[wish.key].status == "succeeded"]
+            for buyer in self._open:
+                group.create_task(see(buyer))
+        self._open.clear()
 
 
 def demo(output: Output, size: Size | None = None) -> Result:
     """Run a sale on a stack of its own. Raises StackError and ShopError."""
     size = size or Size()
+    settings = {**DEFAULTS, **SETTINGS, "RESERVATION_SECONDS": str(size.hold_seconds)}
     sale = draw_up(size, SEED)
     output.say("Ordermill demo: a flash sale, through the HTTP API, on servers that go away afterwards.")
     output.say(f"Starting PostgreSQL, Valkey, an api, {WORKERS} workers and a scheduler ...")
     with temporary_stack() as target:
         asyncio.run(_open(sale, target))
-        with serving(target, DEFAULTS, workers=WORKERS) as url:
+        with serving(target, settings, workers=WORKERS, lanes=ALL_LANES) as url:
             result = asyncio.run(_hold(sale, size, target, url, output))
     _tell(result, output)
     return result
@@ -222,14 +237,14 @@ async def _hold(sale: Sale, size: Size, target: Target, url: str, output: Output
         given = sum(bool(wish.order.codes) for wish in (*sale.rush, *sale.late))
         output.say(f"A code takes 15 % off, {size.code_uses_max:,} times; {given:,} orders will give it.")
         crowd = _Crowd(client, tokens, buyers)
-        with output.progress(f"The rush: {len(sale.rush):,} orders, some sent three times at once", size.rush) as bar:
+        with output.progress(f"The rush: {size.rush:,} orders, and what their buyers do about them", size.rush) as bar:
             await crowd.order(sale.rush, bar.advance)
-        regretted = crowd.placed(sale.rush)[::CANCEL_EVERY]
-        with output.progress(f"{len(regretted):,} buyers cancel an order or a line of it", len(regretted)) as bar:
-            await crowd.cancel(regretted, bar.advance)
+        output.say(f"Whoever left without paying holds units for {size.hold_seconds} seconds ...")
+        await crowd.see_the_ends()
         with output.progress(f"{size.late:,} latecomers ask for the scarce units that came back", size.late) as bar:
             await crowd.order(sale.late, bar.advance)
-    output.say("Every job has ended. Now the database is asked what happened, and audited ...")
+        await crowd.see_the_ends()
+    output.say("Every order has come to its end. Now the database is asked what happened, and audited ...")
     async with connect(target) as conn:
         audit = await run_audit(conn)
         _say_violations(audit, output)
@@ -269,6 +284,7 @@ async def _count(conn: Any, crowd: _Crowd, size: Size, coded: UUID, audit: Audit
         discounts_minor=await conn.fetchval(PRICED),
         lines_with_commission=await conn.fetchval(COMMISSIONED),
         succeeded_min=size.succeeded_min,
+        **structs.asdict(await count_takings(conn, crowd.ends)),
     )
 
 
@@ -282,18 +298,29 @@ def _tell(result: Result, output: Output) -> None:
             ("  rejected", f"{result.rejected:,}", "refused whole, because a scarce line was sold out"),
             ("  failed", f"{result.failed:,}", "must be 0: no job got stuck"),
             ("cancelled", f"{result.cancelled:,} + {result.cancelled_in_part:,}", "whole + by line; units went back"),
+            ("paid", f"{result.paid:,}", "by the payment sandbox; the money of some was given back"),
+            ("  payments declined", f"{result.declined:,}", "tried anew, or left to expire"),
+            ("expired", f"{result.expired:,}", "nobody paid them in time; units went back"),
+            ("  astray", f"{result.orders_astray:,}", "must be 0: each ended as its buyer's doing says"),
+            ("money captured", f"{result.captured_minor:,}", "minor units, of all payments"),
+            ("  refunded", f"{result.refunded_minor:,}", "of paid orders that were cancelled, whole or by line"),
+            ("  astray", f"{result.money_astray:,}", "must be 0: orders, payments, the gateway's books agree"),
             ("units available", f"{result.units_available:,}", "received by the sellers"),
             ("units sold", f"{result.units_sold:,}", "on lines that still stand"),
             ("oversold", f"{result.oversold:,}", "must be 0: no unit was sold twice"),
             ("uses of the code", f"{result.code_uses:,}", f"never over {result.code_uses_max:,}, however many give it"),
-            ("  came back", f"{result.code_uses_returned:,}", "with orders that were cancelled"),
+            ("  came back", f"{result.code_uses_returned:,}", "with orders that were cancelled or expired"),
             ("discounts", f"{result.discounts_minor:,}", "minor units, at the last price of every order"),
             ("lines with commission", f"{result.lines_with_commission:,}", "rule and rate frozen with the line"),
             ("repeated requests", f"{result.repeats:,}", "the same Idempotency-Key again, often at the same moment"),
             ("  astray", f"{result.repeats_astray:,}", "must be 0: each was answered with the first one's job"),
             ("duplicates", f"{result.duplicates:,}", "must be 0: no key made two orders"),
             ("audit violations", f"{result.audit_violations:,}", "must be 0: figures, movements, events agree"),
-            ("orders per second", f"{result.orders_per_second:,}", "the buyers share this machine"),
+            (
+                "orders per second",
+                f"{result.orders_per_second:,}",
+                "with all that became of them, on this machine",
+            ),
             ("outcome p50 / p99", f"{result.outcome_ms.p50:g} / {result.outcome_ms.p99:g} ms", "request to outcome"),
         ],
     )

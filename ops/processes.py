@@ -23,6 +23,7 @@ STOP_SECONDS = 20.0
 LOOK_SECONDS = 0.02
 CORE_LANES = "orders,stock,pricing,sweeps"
 IO_LANES = "io"
+ALL_LANES = f"{CORE_LANES},{IO_LANES}"
 
 
 def free_port() -> int:

@@ -1,10 +1,12 @@
 """A flash sale on paper: what is on sale, and who wants what.
 
 Invariant: the same size and seed make the same sale, ids included; so two runs differ only in what the engine does
-with it. The scarce offers are wanted by several times as many buyers as they have units.
+with it. The scarce offers are wanted by several times as many buyers as they have units. What a buyer does about the
+order follows from the order's number.
 """
 
 from collections.abc import Sequence
+from enum import StrEnum, auto
 from random import Random
 from uuid import UUID
 
@@ -24,6 +26,33 @@ CODE_EVERY = 3
 UNITS_PER_LINE_MAX = 2
 
 
+class Story(StrEnum):
+    """What a buyer does about an order that was placed."""
+
+    PAYS = auto()
+    PAYS_AFTER_A_DECLINE = auto()
+    ACTS_AND_PAYS = auto()
+    PAYS_AT_THE_SECOND_CALL = auto()
+    PAYS_AND_THE_ANSWER_IS_LOST = auto()
+    PAYS_AND_IS_TOLD_LATE = auto()
+    PAYS_AND_IS_TOLD_TWICE = auto()
+    CANCELS = auto()
+    CANCELS_A_LINE_AND_PAYS = auto()
+    PAYS_AND_CANCELS = auto()
+    PAYS_AND_CANCELS_A_LINE = auto()
+    IS_DECLINED_AND_LEAVES = auto()
+    LEAVES = auto()
+
+
+# As many as share no divisor with the numbers below by which keys are sent again and codes are given.
+STORIES = (
+    *[Story.PAYS] * 9,
+    *[Story.PAYS_AFTER_A_DECLINE, Story.ACTS_AND_PAYS, Story.PAYS_AND_CANCELS] * 2,
+    *[story for story in Story if story not in {Story.PAYS, Story.PAYS_AFTER_A_DECLINE, Story.ACTS_AND_PAYS}],
+)
+EXPIRING = frozenset({Story.IS_DECLINED_AND_LEAVES, Story.LEAVES})
+
+
 class Size(Struct, frozen=True):
     """How big a sale is: orders in the rush, latecomers after it, units of all scarce offers, buyers."""
 
@@ -35,6 +64,8 @@ class Size(Struct, frozen=True):
     """How often the code may be used: far less often than it will be given."""
     succeeded_min: int = 1_000
     """Fewer placed orders than this aren't a sale that shows anything."""
+    hold_seconds: int = 15
+    """How long an order is held for who doesn't pay: far longer than anybody needs to begin, and no longer."""
 
 
 class Wish(Struct, frozen=True):
@@ -49,6 +80,7 @@ class Wish(Struct, frozen=True):
     copies: int
     resent: bool
     polls: bool
+    story: Story = Story.PAYS
 
 
 class Sale(Struct, frozen=True):
@@ -89,12 +121,21 @@ def draw_up(size: Size, seed: int) -> Sale:
             copies=3 if number % 8 == 0 else 1,
             resent=number % 8 == 4,
             polls=number % 16 == 6,
+            story=_story(number, size),
         )
 
     rush = [wish(number, after_scarce=number % 2 == 0) for number in range(size.rush)]
     late = [wish(number, after_scarce=True) for number in range(size.rush, size.rush + size.late)]
     chance.shuffle(rush)
+    # First whoever leaves: what they held is back before the last ones ask for it.
+    rush.sort(key=lambda wish: wish.story not in EXPIRING)
     return Sale(sellers, scarce, plenty, rush, late)
+
+
+def _story(number: int, size: Size) -> Story:
+    """The stories in turn; nobody waits for what a latecomer leaves behind."""
+    story = STORIES[number % len(STORIES)]
+    return Story.PAYS if number >= size.rush and story in EXPIRING else story
 
 
 def _lines(chance: Random, scarce: Sequence[NewOffer], plenty: Sequence[NewOffer]) -> tuple[OrderLine, ...]:

@@ -1,4 +1,4 @@
-"""A buyer's side of the HTTP API: send an order or a cancellation, and see its job through to the end.
+"""A buyer's side of the HTTP API: send an order, a payment or a cancellation, and see its job through to the end.
 
 Invariant: whatever breaks on the way, the same request goes out again under the same Idempotency-Key, so a buyer
 ends with one job however often it had to ask. The key is also the request's correlation id: that is how the
@@ -15,16 +15,17 @@ import msgspec
 from msgspec import Struct
 
 from domain.accounts.model import Role
-from domain.orders.model import PlaceOrder
+from domain.orders.model import OrderStatus, Payment, PlaceOrder
 from infra.security import Tokens
 from ops.load import Answer, Client
 
 WAIT_SECONDS = 10
+SANDBOX = "sandbox"
 GIVE_UP_SECONDS = 90.0
 RETRY_SECONDS = 0.2
 POLL_SECONDS = 0.025
 TOKEN_SECONDS = 3_600
-REFUSALS = frozenset({400, 404, 409, 413, 422})
+REFUSALS = frozenset({400, 402, 404, 409, 413, 422})
 """What a rule of the business may answer; any other 4xx is a fault of ours."""
 
 _encode = msgspec.json.Encoder().encode
@@ -46,6 +47,13 @@ class Outcome(Struct, frozen=True):
     seconds: float
 
 
+class Standing(Struct, frozen=True):
+    """How an order stands: its status and its payment."""
+
+    status: OrderStatus
+    payment: Payment
+
+
 class _Problem(Struct):
     code: str
     detail: str = ""
@@ -58,6 +66,7 @@ class _Job(Struct):
 
 
 _job_of = msgspec.json.Decoder(_Job).decode
+_standing_of = msgspec.json.Decoder(Standing).decode
 _problem_of = msgspec.json.Decoder(_Problem).decode
 _ENDED = {"succeeded", "rejected", "failed", "cancelled"}
 
@@ -87,6 +96,23 @@ class Shopper:
         """Cancel an order, whole or by line numbers."""
         body = _encode({"lines": lines, "reason": reason})
         return await self._run(f"/orders/{order}/cancel", body, key, wait=True)
+
+    async def pay(self, key: str, order: UUID, token: str) -> Outcome:
+        """Pay an order with the sandbox."""
+        return await self._run(
+            f"/orders/{order}/payment", _encode({"gateway": SANDBOX, "token": token}), key, wait=True
+        )
+
+    async def confirm_payment(self, key: str, order: UUID) -> Outcome:
+        """Say that what the gateway asked for has been done."""
+        return await self._run(f"/orders/{order}/confirm-payment", b"", key, wait=True)
+
+    async def look(self, order: UUID) -> Standing:
+        """How an order stands."""
+        answer = await self._insist("GET", f"/orders/{order}", b"", {})
+        if answer.status != 200:
+            raise ShopError(f"status {answer.status}: {answer.body.decode(errors='replace')[:500]}")
+        return _standing_of(answer.body)
 
     async def _run(self, path: str, body: bytes, key: str, *, wait: bool) -> Outcome:
         started = time.perf_counter()

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from infra.migrate import migrate
-from ops.processes import Fleet, free_port, sandbox_address
+from ops.processes import CORE_LANES, Fleet, free_port, sandbox_address
 from ops.stack import EmbeddedStack, Supervisor
 from ops.target import Target
 
@@ -64,8 +64,8 @@ def temporary_stack() -> Iterator[Target]:
 
 
 @contextmanager
-def serving(target: Target, env: Mapping[str, str], *, workers: int = 1) -> Iterator[str]:
-    """Run an api, workers and a scheduler on a stack, ``env`` their settings; yields the api's URL.
+def serving(target: Target, env: Mapping[str, str], *, workers: int = 1, lanes: str = CORE_LANES) -> Iterator[str]:
+    """Run an api, workers for some lanes and a scheduler on a stack, ``env`` their settings; yields the api's URL.
 
     Raises StackError.
     """
@@ -79,7 +79,9 @@ def serving(target: Target, env: Mapping[str, str], *, workers: int = 1) -> Iter
             with ThreadPoolExecutor() as starters:
                 web = starters.submit(fleet.web, port=port)
                 others = [starters.submit(fleet.scheduler)]
-                others += [starters.submit(fleet.worker, f"worker-{number}") for number in range(1, workers + 1)]
+                others += [
+                    starters.submit(fleet.worker, f"worker-{number}", lanes=lanes) for number in range(1, workers + 1)
+                ]
             for other in others:
                 other.result()
             yield web.result()

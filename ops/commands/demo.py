@@ -1,8 +1,9 @@
 """Hold a flash sale through the HTTP API on a stack of its own, then audit it.
 
-Thousands of orders, most of them after a few scarce units; keys sent again and at once; cancellations that give
-units back. Status 1 when anything was oversold, doubled or lost, when the audit finds a violation, or when fewer
-than 1,000 orders succeeded.
+Thousands of orders, most of them after a few scarce units; keys sent again and at once. Most are paid with the payment
+sandbox, some after a decline, after a time-out, or told of late or twice; some expire; some are cancelled, before and
+after they were paid, and give units and money back. Status 1 when anything was oversold, doubled or lost, when an order
+or its money isn't as its buyer left it, when the audit finds a violation, or when fewer than 1,000 orders succeeded.
 """
 
 import click

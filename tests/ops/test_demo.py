@@ -8,13 +8,17 @@ from msgspec.structs import replace
 
 from domain import ids
 from domain.journal.model import SYSTEM
+from domain.orders.model import OrderStatus, Payment
 from infra.clock import new_id
 from ops.demo import DUPLICATES, UNITS, Milliseconds, Result, demo
 from ops.output import Output
-from ops.sale import Size, draw_up
+from ops.sale import EXPIRING, Size, Story, draw_up
+from ops.shopper import Standing
+from ops.story import EXPIRED, PAID, end_of
+from ops.takings import count_takings
 from tests.builders import write_offers
 
-SMALL = Size(rush=240, late=30, scarce_units=40, buyers=60, code_uses_max=20, succeeded_min=100)
+SMALL = Size(rush=240, late=30, scarce_units=40, buyers=60, code_uses_max=20, succeeded_min=100, hold_seconds=8)
 GOOD = Result(
     orders_submitted=2_600,
     succeeded=1_600,
@@ -37,6 +41,13 @@ GOOD = Result(
     discounts_minor=90_000,
     lines_with_commission=3_000,
     succeeded_min=1_000,
+    paid=1_400,
+    declined=160,
+    expired=120,
+    captured_minor=20_000_000,
+    refunded_minor=1_000_000,
+    money_astray=0,
+    orders_astray=0,
 )
 
 
@@ -52,12 +63,15 @@ def test_numbers_of_a_small_sale_add_up(monkeypatch: pytest.MonkeyPatch, capsys:
     assert (result.oversold, result.duplicates, result.audit_violations, result.failed) == (0, 0, 0, 0)
     sale = draw_up(SMALL, 1)
     wishes = [*sale.rush, *sale.late]
-    assert result.repeats == sum(wish.copies - 1 + wish.resent for wish in wishes) > 0
+    assert result.repeats > sum(wish.copies - 1 + wish.resent for wish in wishes) > 0
     assert result.cancelled > 0
     assert result.cancelled_in_part > 0
     assert 0 < result.code_uses <= result.code_uses_max == SMALL.code_uses_max
     assert result.discounts_minor > 0
     assert result.lines_with_commission > 0
+    assert result.paid > result.declined > result.expired > 0
+    assert result.captured_minor > result.refunded_minor > 0
+    assert (result.money_astray, result.orders_astray) == (0, 0)
     assert 0 < result.outcome_ms.p50 <= result.outcome_ms.p99
     told = capsys.readouterr()
     assert told.out == ""
@@ -78,7 +92,18 @@ def test_full_sale_is_oversubscribed_and_large():
     assert sum(len({line.seller_id for line in wish.order.lines}) > 1 for wish in sale.rush) > 100
 
 
-@pytest.mark.parametrize("figure", ["failed", "oversold", "duplicates", "audit_violations", "repeats_astray"])
+@pytest.mark.parametrize("story", Story)
+def test_each_story_is_told_and_has_an_end(story: Story):
+    told = [wish for wish in draw_up(Size(), 1).rush if wish.story is story]
+    assert len(told) > 50
+    assert {end_of(wish).status for wish in told} <= {OrderStatus.CONFIRMED, OrderStatus.CANCELLED, OrderStatus.EXPIRED}
+    assert (story in EXPIRING) == all(end_of(wish).status is OrderStatus.EXPIRED for wish in told)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    ["failed", "oversold", "duplicates", "audit_violations", "repeats_astray", "money_astray", "orders_astray"],
+)
 def test_one_of_what_must_not_be_is_a_failure(figure: str):
     assert GOOD.good
     assert not replace(GOOD, **{figure: 1}).good
@@ -130,3 +155,29 @@ async def test_units_beyond_those_received_are_oversold_offer_by_offer(conn: Any
     await _order(conn, few, key="b", principal=SYSTEM, units=3)
     await _order(conn, many, key="c", principal=SYSTEM, units=1)
     assert dict(await conn.fetchrow(UNITS)) == {"available": 20, "sold": 14, "oversold": 3}
+
+
+@pytest.mark.anyio
+async def test_money_that_its_order_does_not_say_is_astray_and_so_is_an_order_left_otherwise(conn: Any):
+    till_id = new_id()
+    (offer,) = await write_offers(conn)
+    await _order(conn, offer, key="a", principal=uuid4(), units=1)
+    order = await conn.fetchval("SELECT id FROM orders")
+    await conn.execute(
+        "INSERT INTO price_versions (order_id, version, lines, amounts_minor, total_minor)"
+        " VALUES ($1, 1, '{0}', '{100}', 100)",
+        order,
+    )
+    waiting = Standing(OrderStatus.PENDING_PAYMENT, Payment.UNPAID)
+    taken = await count_takings(conn, {order: waiting})
+    assert (taken.captured_minor, taken.money_astray, taken.orders_astray) == (0, 0, 0)
+    assert (await count_takings(conn, {order: EXPIRED, till_id: PAID})).orders_astray == 2
+    await conn.execute(
+        "INSERT INTO payments (id, order_id, attempt_no, gateway, capture, amount_minor, currency, state,"
+        " captured_minor, created_at, updated_at)"
+        " VALUES ($1, $2, 1, 'sandbox', 'now', 100, 'USD', 'captured', 100, now(), now())",
+        till_id,
+        order,
+    )
+    taken = await count_takings(conn, {order: waiting})
+    assert (taken.captured_minor, taken.money_astray) == (100, 1)

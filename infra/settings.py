@@ -59,7 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     stripe_api_base: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = "https://api.stripe.com"
     payment_seconds: Seconds = 10.0
     mail_concurrency: Annotated[int, Meta(ge=1, le=MAIL_CONCURRENCY_MAX)] = 8
-    payment_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 32
+    payment_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 64
     breaker_failures: Annotated[int, Meta(ge=1, le=1_000)] = 5
     breaker_seconds: Seconds = 30.0
 

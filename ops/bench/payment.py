@@ -1,10 +1,12 @@
 """``payment``: each buyer places an order and pays it with the sandbox; how many orders a second are confirmed.
 
 The same load is put on twice, each time on a fresh database: on workers as they are in production (one for the core
-lanes, one for what talks to the outside), and on the same workers with batches of one.
+lanes, one for what talks to the outside, with as many calls to the sandbox at a time as there are clients), and on the
+same workers with batches of one.
 """
 
 import asyncio
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -51,8 +53,8 @@ class Paid(Struct, frozen=True):
 
 async def payment(stage: Stage) -> Scenario:
     """Place and pay, in batches and one by one."""
-    whole = await _run(stage, "payment")
-    single = await _run(stage, "payment_single", WORKER_BATCH_COMMANDS_MAX="1")
+    whole = await _run(stage, "payment", {})
+    single = await _run(stage, "payment_single", {"WORKER_BATCH_COMMANDS_MAX": "1"})
     return Scenario(
         orders_per_second=whole.per_second,
         single_per_second=single.per_second,
@@ -66,10 +68,10 @@ async def payment(stage: Stage) -> Scenario:
     )
 
 
-async def _run(stage: Stage, name: str, **env: str) -> Paid:
+async def _run(stage: Stage, name: str, env: Mapping[str, str]) -> Paid:
     sizes = stage.sizes
     async with stage.scene(name) as scene:
-        base_url = await _start(scene, env)
+        base_url = await _start(scene, {**env, "PAYMENT_CONCURRENCY": str(sizes.connections)})
         orders = draw_orders(stage.goods, sizes.requests)
         requests = encode_requests(base_url, orders, stage.tokens, without_wait_every=0)
         paying = [_then_pays(base_url, r, stage.tokens[n % len(stage.tokens)]) for n, r in enumerate(requests)]
@@ -98,7 +100,7 @@ async def _run(stage: Stage, name: str, **env: str) -> Paid:
         return Paid(round(confirmed / seconds, 1), confirmed, round(seconds, 2), usage, outcome, problems)
 
 
-async def _start(scene: Scene, env: dict[str, str]) -> str:
+async def _start(scene: Scene, env: Mapping[str, str]) -> str:
     base_url, *_ = await asyncio.gather(
         scene.start_web(), scene.start_workers(env=env), scene.start_io_worker(env), scene.start_scheduler()
     )

@@ -35,8 +35,8 @@ async def test_an_effect_that_used_up_its_tries_runs_again_when_an_operator_says
     (command_id,) = await submit(rig.conn, Call("a"))
     await rig.conn.execute("UPDATE pending SET attempts = 5")
     runner = EffectRunner(effect_job(run, attempts_max=5))
-    assert await runner.claim(rig.conn, new_id(), 8) == []
+    assert (await runner.claim(rig.conn, new_id(), 8))[0] == []
     assert await rig.statuses([command_id]) == ["failed"]
     await rig.conn.fetchval(UNPARK, command_id, 1)
-    (held,) = await runner.claim(rig.conn, new_id(), 8)
+    (held,), _ = await runner.claim(rig.conn, new_id(), 8)
     assert held.claimed.id == command_id

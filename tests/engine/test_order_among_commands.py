@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+import domain.payments.sql
 import jobs.cancel_orders
 from domain.journal.declare import Batch
 from domain.journal.model import Deferred, Succeeded
@@ -193,10 +194,10 @@ async def test_an_order_placed_between_the_two_looks_is_found_or_waited_for(
         return loaded
 
     if turn == "outcome first":
-        for name in ("load_placings", "load_open_orders"):
-            monkeypatch.setattr(jobs.cancel_orders, name, then_place(getattr(jobs.cancel_orders, name)))
+        for module, name in ((jobs.cancel_orders, "load_placings"), (domain.payments.sql, "load_open_orders")):
+            monkeypatch.setattr(module, name, then_place(getattr(module, name)))
     else:
-        monkeypatch.setattr(jobs.cancel_orders, "lock_orders", then_place(jobs.cancel_orders.lock_orders))
+        monkeypatch.setattr(domain.payments.sql, "lock_orders", then_place(domain.payments.sql.lock_orders))
     (cancel,) = await submit(rig.conn, CancelOrder(made.id))
     await drain_until_ended(rig, [cancel], rig.runner(cancel_orders))
     assert await rig.statuses([made.id, cancel]) == ["succeeded", "succeeded"]

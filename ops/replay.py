@@ -4,6 +4,8 @@ Invariant: an order meets the price it was recorded at. Where that differs from 
 is changed first, with its event, but only when no earlier order on that offer is still unplaced: else that one
 would meet the later price. Everything else is in flight together.
 
+With ``pay`` each order is paid with the payment sandbox as soon as it is placed.
+
 What came of it is counted in the database. Each order's buyer carries the recorded order's id, so the two sides
 are compared without asking the client what it believes.
 """
@@ -25,12 +27,14 @@ from domain.money import Money, exponent
 from domain.orders.model import OrderLine, PlaceOrder
 from domain.rejections import Code
 from infra import postgres
+from infra.gateways import sandbox
 from infra.security import Tokens
 from ops.catalog import write_catalog
 from ops.goods import NewOffer, NewSeller
 from ops.load import Client
 from ops.olist import CURRENCY, Line, Product, RecordedOrder, Records, Seller
 from ops.output import Output
+from ops.processes import ALL_LANES, CORE_LANES
 from ops.shopper import Shopper, shoppers
 from ops.target import Target, connect
 from ops.temporary import serving
@@ -50,6 +54,20 @@ PLACED = """
 SELECT o.buyer, sum(v.total_minor)::bigint AS total_minor
 FROM orders o JOIN price_versions v ON v.order_id = o.id AND v.version = 1
 WHERE o.buyer = ANY ($1::uuid[]) GROUP BY o.buyer
+"""
+
+# What was paid, and of which orders: status ``confirmed``, which is derived.
+PAID = """
+SELECT count(*) FILTER (WHERE o.payment = 'paid' AND o.expired_at IS NULL) AS confirmed,
+       coalesce(sum(p.captured_minor), 0)::bigint AS captured_minor,
+       count(*) FILTER (WHERE p.captured_minor - p.refunded_minor <> v.total_minor) AS off
+FROM orders o
+JOIN price_versions v ON v.order_id = o.id AND v.version = 1
+LEFT JOIN LATERAL (
+    SELECT sum(captured_minor) AS captured_minor, sum(refunded_minor) AS refunded_minor
+    FROM payments WHERE order_id = o.id
+) p ON true
+WHERE o.buyer = ANY ($1::uuid[])
 """
 
 # A line is what one order takes of one product from one seller, also where it had to become two variants.
@@ -77,8 +95,9 @@ class TargetInUseError(Exception):
 class Result(Struct, frozen=True):
     """What the database holds of the recorded orders, in units and minor units of the currency.
 
-    ``mismatched`` orders were placed for another sum than recorded, or refused because the price was another one
-    (those are ``rejected`` too). ``failed`` ones got no outcome: they are parked.
+    ``mismatched`` orders were placed or paid for another sum than recorded, or refused because the price was another
+    one (those are ``rejected`` too). ``failed`` ones got no outcome: they are parked. ``confirmed`` and
+    ``captured_minor`` are those that were paid and what that brought, ``to_confirm`` how many should be.
     """
 
     orders: int
@@ -91,11 +110,15 @@ class Result(Struct, frozen=True):
     failed: int
     audit_violations: int
     orders_per_second: float
+    confirmed: int
+    to_confirm: int
+    captured_minor: int
 
     @property
     def good(self) -> bool:
-        """Whether every order was placed for what was recorded, and the audit found nothing."""
-        return not (self.rejected or self.mismatched or self.failed or self.audit_violations)
+        """Whether every order was placed, and paid where asked, for what was recorded, and the audit found nothing."""
+        wrong = self.rejected or self.mismatched or self.failed or self.audit_violations
+        return not wrong and self.confirmed == self.to_confirm
 
 
 def variant_id(line: Line) -> UUID:
@@ -176,8 +199,11 @@ class Replay:
     its next price as soon as the last order at its present one has ended, so the orders to come seldom wait.
     """
 
-    def __init__(self, client: Client, conn: Any, tokens: Tokens, orders: Sequence[RecordedOrder]) -> None:
+    def __init__(
+        self, client: Client, conn: Any, tokens: Tokens, orders: Sequence[RecordedOrder], *, pay: bool = False
+    ) -> None:
         self._client = client
+        self._pay = pay
         self._conn = conn
         self._tokens = tokens
         self._orders = orders
@@ -203,15 +229,17 @@ class Replay:
             OrderLine(*offer_key(line), line.quantity, Money(line.unit_price_minor, CURRENCY)) for line in order.lines
         )
         shopper = Shopper(self._client, self._tokens, order.id)
-        await shopper.order(f"replay-{order.id.hex}", PlaceOrder(CURRENCY, lines))
-        self._room.release()
-        step(1)
+        outcome = await shopper.order(f"replay-{order.id.hex}", PlaceOrder(CURRENCY, lines))
         for line in order.lines:
             runs = self._runs[offer_key(line)]
             runs[0].unended -= 1
             if runs[0].unended == 0 and len(runs) > 1:
                 runs.popleft()
                 self._due.put_nowait(offer_key(line))
+        if self._pay and outcome.status == "succeeded" and outcome.job is not None:
+            await shopper.pay(f"pay-{order.id.hex}", outcome.job, sandbox.OK)
+        self._room.release()
+        step(1)
 
     async def _change_prices(self) -> None:
         """Write the price changes that are due, those that came due meanwhile together, until none is to come."""
@@ -240,12 +268,13 @@ def _runs(orders: Sequence[RecordedOrder]) -> dict[OfferKey, deque[_Run]]:
     return runs
 
 
-async def count(conn: Any, orders: Sequence[RecordedOrder], *, audit_violations: int) -> Result:
+async def count(conn: Any, orders: Sequence[RecordedOrder], *, audit_violations: int, paid: bool = False) -> Result:
     """Hold what the database has against what was recorded."""
     recorded = {order.id: order.total_minor for order in orders}
     buyers = list(recorded)
     placed = {row["buyer"]: row["total_minor"] for row in await conn.fetch(PLACED, buyers)}
     figures = await conn.fetchrow(FIGURES, buyers)
+    taken = await conn.fetchrow(PAID, buyers)
     ended = await conn.fetchrow(ENDED, buyers, Code.PRICE_CHANGED.value)
     off = sum(total != recorded[buyer] for buyer, total in placed.items())
     return Result(
@@ -256,15 +285,20 @@ async def count(conn: Any, orders: Sequence[RecordedOrder], *, audit_violations:
         currency=figures["currency"] or CURRENCY,
         # Whatever was neither placed nor left without an outcome was refused, by the job or at the door.
         rejected=len(recorded) - len(placed) - ended["unended"],
-        mismatched=off + ended["refused_for_price"],
+        mismatched=off + ended["refused_for_price"] + (taken["off"] if paid else 0),
         failed=ended["unended"],
         audit_violations=audit_violations,
         orders_per_second=round(figures["orders"] / ended["seconds"], 1) if ended["seconds"] else 0.0,
+        confirmed=taken["confirmed"],
+        to_confirm=len(recorded) if paid else 0,
+        captured_minor=taken["captured_minor"],
     )
 
 
-def replay(records: Records, target: Target, env: Mapping[str, str], output: Output) -> Result:
+def replay(records: Records, target: Target, env: Mapping[str, str], output: Output, *, pay: bool = False) -> Result:
     """Import and place everything on a migrated stack, with processes of its own; ``env`` holds their settings.
+
+    With ``pay`` every order is paid with the sandbox, too.
 
     Raises TargetInUseError before anything is written; ShopError when the api stays away.
     """
@@ -277,18 +311,20 @@ def replay(records: Records, target: Target, env: Mapping[str, str], output: Out
 
     async def place(url: str) -> Result:
         async with connect(target) as conn:
-            with output.progress("Placing the orders", len(records.orders)) as bar:
+            with output.progress(
+                "Placing the orders, and paying each" if pay else "Placing the orders", len(records.orders)
+            ) as bar:
                 async with Client(url, connections=IN_FLIGHT_MAX) as client:
                     tokens = Tokens(target.secret_key)
-                    await Replay(client, conn, tokens, records.orders).run(bar.advance)
+                    await Replay(client, conn, tokens, records.orders, pay=pay).run(bar.advance)
             output.say("Auditing what the database holds now ...")
             audit = await run_audit(conn)
             _tell_violations(audit, output)
-            return await count(conn, records.orders, audit_violations=audit.violations)
+            return await count(conn, records.orders, audit_violations=audit.violations, paid=pay)
 
     output.say(f"Read {len(records.orders):,} orders, {len(offers):,} offers, {len(sellers):,} sellers.")
     asyncio.run(write())
-    with serving(target, env) as url:
+    with serving(target, env, lanes=ALL_LANES if pay else CORE_LANES) as url:
         result = asyncio.run(place(url))
     _tell(result, output)
     return result
@@ -309,6 +345,8 @@ def _tell(result: Result, output: Output) -> None:
             ("lines", f"{result.lines:,}"),
             ("units", f"{result.units:,}"),
             ("merchandise", f"{format_money(result.merchandise_minor, result.currency)}"),
+            ("orders paid and confirmed", f"{result.confirmed:,} of {result.to_confirm:,}"),
+            ("money captured", f"{format_money(result.captured_minor, result.currency)}"),
             ("orders refused", f"{result.rejected:,}"),
             ("orders whose sum differs", f"{result.mismatched:,}"),
             ("orders failed", f"{result.failed:,}"),

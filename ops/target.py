@@ -75,7 +75,7 @@ def find(data: Path | None) -> Target:
     named = from_environment()
     if named is not None:
         return named
-    from ops.stack import running_urls, stored_secret_key  # noqa: PLC0415 - see data_folder
+    from ops.stack import running_urls, stored_sandbox_secret, stored_secret_key  # noqa: PLC0415 - see data_folder
 
     folder = data_folder(data)
     urls = running_urls(folder)
@@ -83,7 +83,9 @@ def find(data: Path | None) -> Target:
         raise CommandError(
             f"nothing runs on {folder}: start it with `ordermill up --data {folder}`, or set DATABASE_URL"
         )
-    return Target(urls.database_url, urls.redis_url, stored_secret_key(folder) or "")
+    return Target(
+        urls.database_url, urls.redis_url, stored_secret_key(folder) or "", stored_sandbox_secret(folder) or ""
+    )
 
 
 def find_secret_key(data: Path | None) -> str:

@@ -4,9 +4,12 @@ DIR has the layout that Olist published its orders in: order_items.csv, products
 category_translation.csv. All of it is checked before anything is written; then sellers, products, offers and stock
 are imported, and the orders are placed in the order of their shipping limits. Runs on a stack of its own that goes
 away at the end, unless DATABASE_URL or --data names one.
+
+With --pay every order is paid with the payment sandbox as soon as it is placed, and has to be confirmed for it.
 """
 
 import contextlib
+import os
 from pathlib import Path
 
 import click
@@ -17,9 +20,10 @@ from ops.target import Target, data_option, find, from_environment
 
 @click.command(help=__doc__)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--pay", is_flag=True, help="Pay every order with the payment sandbox.")
 @data_option
 @json_option
-def command(folder: Path, data: Path | None, output: Output) -> None:
+def command(folder: Path, pay: bool, data: Path | None, output: Output) -> None:  # noqa: FBT001 - click passes by name
     """Read, choose the stack, replay; status 1 when anything came out other than recorded."""
     from ops.goods import CatalogError  # noqa: PLC0415 - help imports none of it
     from ops.olist import OlistError, read_records  # noqa: PLC0415
@@ -34,8 +38,8 @@ def command(folder: Path, data: Path | None, output: Output) -> None:
                 output.say("Starting a PostgreSQL and a Valkey of their own; they go away at the end.")
                 target, env = stack.enter_context(temporary_stack()), DEFAULTS
             else:
-                target, env = _complete(find(data)), {}
-            result = replay(records, target, env, output)
+                target, env = _complete(find(data), pay=pay), {}
+            result = replay(records, target, env, output, pay=pay)
     except (CatalogError, OlistError, TargetInUseError, ShopError) as error:
         raise CommandError(str(error)) from None
     output.result(result)
@@ -43,9 +47,11 @@ def command(folder: Path, data: Path | None, output: Output) -> None:
         raise SystemExit(1)
 
 
-def _complete(target: Target) -> Target:
+def _complete(target: Target, *, pay: bool) -> Target:
     """Refuse a stack that no api could be started on, before anything is written to it."""
     for name, value in target.environment().items():
         if not value:
             raise CommandError(f"{name} is not set: replay starts an api and a worker of its own on that stack")
+    if pay and not target.sandbox_webhook_secret and not os.environ.get("SANDBOX_WEBHOOK_SECRET"):
+        raise CommandError("SANDBOX_WEBHOOK_SECRET is not set: there is no payment sandbox on that stack")
     return target

@@ -9,7 +9,7 @@ from ops.stack.binaries import postgres_binary, valkey_binary
 from ops.stack.embedded import EmbeddedStack, Urls
 from ops.stack.errors import DataFolderInUseError, StackError
 from ops.stack.folders import default_data
-from ops.stack.running import running_urls, stored_secret_key
+from ops.stack.running import running_urls, stored_sandbox_secret, stored_secret_key
 from ops.stack.supervisor import Child, Supervisor
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "default_data",
     "postgres_binary",
     "running_urls",
+    "stored_sandbox_secret",
     "stored_secret_key",
     "valkey_binary",
 ]

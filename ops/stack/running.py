@@ -27,5 +27,14 @@ def running_urls(data: Path) -> Urls | None:
 
 def stored_secret_key(data: Path) -> str | None:
     """The key this installation signs with, or None when nothing was ever started on the folder."""
-    path = data.expanduser().resolve() / "secret_key"
+    return _stored(data, "secret_key")
+
+
+def stored_sandbox_secret(data: Path) -> str | None:
+    """What its payment sandbox signs with, or None when nothing was ever started on the folder."""
+    return _stored(data, "sandbox_webhook_secret")
+
+
+def _stored(data: Path, name: str) -> str | None:
+    path = data.expanduser().resolve() / name
     return path.read_text("ascii") if path.exists() else None

@@ -24,7 +24,7 @@ from ops.replay import (
     offer_key,
     variant_id,
 )
-from tests.builders import SECRET_KEY
+from tests.builders import SANDBOX_SECRET, SECRET_KEY
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.records import LINES, ORDERS, ROWS, TOTAL_MINOR, UNITS, item, write_folder
 from tests.system import System
@@ -80,6 +80,9 @@ async def test_command_places_every_order_as_recorded(tmp_path: Path, env: dict[
         "mismatched": 0,
         "failed": 0,
         "audit_violations": 0,
+        "confirmed": 0,
+        "to_confirm": 0,
+        "captured_minor": 0,
     }
     conn: Any = await asyncpg.connect(env["DATABASE_URL"])
     written = await conn.fetchval(WRITTEN)
@@ -87,6 +90,31 @@ async def test_command_places_every_order_as_recorded(tmp_path: Path, env: dict[
     assert told[-1].startswith("ordermill: the database holds 3 of these sellers")
     assert await conn.fetchval(WRITTEN) == written
     await conn.close()
+
+
+async def test_every_order_is_paid_and_confirmed_for_what_was_recorded(tmp_path: Path, env: dict[str, str]):
+    folder = write_folder(tmp_path / "records")
+    result = result_of("replay", str(folder), "--pay", env=env | {"SANDBOX_WEBHOOK_SECRET": SANDBOX_SECRET})
+    assert (result["orders"], result["confirmed"], result["to_confirm"]) == (ORDERS, ORDERS, ORDERS)
+    assert result["captured_minor"] == result["merchandise_minor"] == TOTAL_MINOR
+    assert (result["mismatched"], result["audit_violations"]) == (0, 0)
+
+
+async def test_who_wants_to_pay_needs_the_sandbox_before_anything_is_written(
+    tmp_path: Path, env: dict[str, str], conn: Any
+):
+    before = await conn.fetchval(WRITTEN)
+    folder = write_folder(tmp_path / "records")
+    done = ordermill("replay", str(folder), "--pay", env=env | {"SANDBOX_WEBHOOK_SECRET": ""}, status=1)
+    assert "SANDBOX_WEBHOOK_SECRET is not set" in done.stderr
+    assert await conn.fetchval(WRITTEN) == before
+
+
+async def test_an_order_that_was_to_be_paid_and_was_not_is_told(conn: Any, url: str, records: Records):
+    await import_and_place(conn, url, records)
+    result = await count(conn, records.orders, audit_violations=0, paid=True)
+    assert (result.confirmed, result.to_confirm, result.captured_minor) == (0, ORDERS, 0)
+    assert not result.good
 
 
 async def test_malformed_folder_ends_in_one_line_and_writes_nothing(tmp_path: Path, env: dict[str, str], conn: Any):

@@ -16,6 +16,9 @@ ENVIRONMENT = {"EMAIL_VERIFICATION": "optional", "WAIT_SECONDS_MAX": "2", "RATE_
 ROLES = ("nobody", "newcomer", "guest", "buyer", "seller", "key", "admin")
 """Everybody there is; a newcomer registers and logs in. The admin comes last: it may suspend others and pause lanes."""
 
+PAYMENTS = (("tok_ok", "now"), ("tok_ok", "on_shipment"), ("tok_action_required", "now"))
+"""With which token, and taken when, orders are paid that are there from the start."""
+
 
 class Market:
     """A marketplace in a shop whose processes run."""
@@ -101,6 +104,8 @@ class Market:
             body = order(*offers) | {"email": people.address()}
             placed = self._post("/orders", body, self.headers[who] | wait())
             self._note("order_id", placed["id"])
+            for token, capture in PAYMENTS:
+                self._pay(self._post("/orders", body, self.headers[who] | wait())["id"], who, token, capture)
             held = self._post("/inventory/reserve", line(offers[0]), self.headers[who] | wait())
             self._note("reservation_id", held["result"]["reservations"][0]["id"])
             self._note("job_id", placed["id"])
@@ -111,6 +116,11 @@ class Market:
             self._note("address_id", self._post("/addresses", place, self.headers[who])["id"])
             wish = {"name": "spare", "scopes": ["jobs:read"]}
             self._note("key_id", self._post("/api-keys", wish, self.headers[who])["id"])
+
+    def _pay(self, order_id: str, who: str, token: str, capture: str) -> None:
+        body = {"gateway": "sandbox", "token": token, "capture": capture}
+        self._post(f"/orders/{order_id}/payment", body, self.headers[who] | wait())
+        self._note("order_id", order_id)
 
     def _post(self, path: str, body: Any, headers: dict[str, str] | None) -> dict[str, Any]:
         answer = self.shop.http.post(path, json=body, headers=headers)

@@ -26,6 +26,8 @@ NOT_CHECKED = (
 )
 VALUES = {
     "header.If-Match": ("*", '"1"', '"2"', 'W/"1"', '"1", "2"'),
+    "body.gateway": ("sandbox",),
+    "body.token": ("tok_ok", "tok_declined", "tok_action_required", "tok_timeout_after", "tok_late_webhook"),
     "header.Prefer": ("wait=0", "wait=0.5", "wait=2", "respond-async"),
 }
 """What by chance alone is never sent."""

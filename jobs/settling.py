@@ -8,25 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from domain import ids
 from domain.connection import Connection
+from domain.inventory.buyer_limits import LimitedHold
+from domain.inventory.limit_sql import limited_rows
 from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
-from domain.inventory.sale_sql import load_available, return_sold, together
+from domain.inventory.sale_sql import return_sold, together
 from domain.inventory.sql import Ended, end_reservations, movement_rows, reservation_rows, restock
 from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM, Cause
 from domain.journal.sql import insert_events
-from domain.orders.sql import apply_cancellations, load_stock_lines, save_orders
+from domain.orders.sql import apply_cancellations, save_orders
 from domain.payments.model import Chargeback, Refund, VoidPayment
 from domain.payments.news import DisputeNews, News, RefundNews
 from domain.payments.settlement import (
     Account,
     SettlementPlan,
     Settling,
-    Shelf,
-    Wanted,
     ask_back,
     dispute,
     end_refund,
@@ -36,19 +36,18 @@ from domain.payments.settlement import (
 from domain.payments.sql import (
     find_orders,
     load_accounts,
-    load_approved,
     load_chargebacks,
-    load_order_uses,
     reverse_commission,
     save_attempts,
     save_chargebacks,
     save_refunds,
     take_uses_again,
 )
-from domain.pricing.use_sql import apply_uses, load_uses, lock_uses, return_uses, set_redeemed
-from domain.pricing.uses import ALL_USERS, FIRST_ORDER, UseKey
+from domain.pricing.use_sql import apply_uses, load_uses, return_uses, set_redeemed
+from domain.pricing.uses import UseKey
 from domain.writing import write
 from infra import telemetry
+from jobs.late import shelf_of
 
 log = telemetry.logger()
 
@@ -89,7 +88,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         if each.dispute is not None
     }
     known = await load_chargebacks(conn, disputes)
-    settling = Settling(SettlementPlan(), await _shelf(batch, accounts, heard), batch.now)
+    settling = Settling(SettlementPlan(), await shelf_of(batch, accounts, _late(accounts, heard)), batch.now)
     plan, changed, differing = settling.plan, dict[tuple[str, str], Chargeback](), list[str | None]()
     for each in heard:
         account = accounts[each.order_id]
@@ -148,54 +147,14 @@ async def load_of_payments(conn: Connection, payment_ids: Sequence[UUID]) -> dic
     return {payment_id: accounts[order_id] for payment_id, order_id in orders.items()}
 
 
-async def _shelf(batch: Batch[Any], accounts: Mapping[UUID, Account], heard: Iterable[Heard]) -> Shelf:
-    """What late payments may take, locked; what is left of those orders' holds is given back first."""
-    late = {
+def _late(accounts: Mapping[UUID, Account], heard: Iterable[Heard]) -> set[UUID]:
+    """The orders whose money may have come too late."""
+    return {
         each.order_id
         for each in heard
         if each.news is not None
         and may_be_late(accounts[each.order_id], accounts[each.order_id].attempts[each.payment_id], each.news)
     }
-    if not late:
-        return Shelf({}, {}, {})
-    conn = batch.conn
-    lines = await load_stock_lines(conn, list(accounts))
-    lapsed = [hold for order_id in late for hold in accounts[order_id].held]
-    ended = await end_reservations(conn, sorted(lapsed), ReservationStatus.EXPIRED, actor=SYSTEM, reason="due")
-    for order_id in late:
-        accounts[order_id].held.clear()
-    uses = await load_order_uses(conn, list(accounts))
-    counters = {key for use in uses for key in _counters(use)}
-    await lock_uses(conn, {}, also=counters)
-    await restock(conn, ended, lock_too={key for found in lines.values() for key, _ in found.values()})
-    sellers = await load_approved(conn, {s for order_id in late for s in accounts[order_id].order.sellers.values()})
-    wanted = {order_id: _wanted(accounts[order_id], lines[order_id], uses, sellers) for order_id in late}
-    keys = {key for each in wanted.values() for key, _ in each.lines.values()}
-    room = {key: most - used for key, (used, most) in (await load_uses(conn, counters)).items()}
-    return Shelf(wanted, await load_available(conn, keys), room)
-
-
-def _counters(use: Any) -> list[UseKey]:
-    promotion, buyer = use["promotion_id"], use["buyer"]
-    return [(promotion, ALL_USERS), (promotion, buyer), *([(FIRST_ORDER, buyer)] if use["first_order"] else [])]
-
-
-def _wanted(
-    account: Account, lines: Mapping[int, tuple[StockKey, int]], uses: Sequence[Any], sellers: set[UUID]
-) -> Wanted:
-    order = account.order
-    applied = {part.promotion_id for part in order.price.applied}
-    gone = [
-        use
-        for use in uses
-        if use["order_id"] == order.id and use["returned"] and use["promotion_id"] in applied and order.expired
-    ]
-    return Wanted(
-        lines={number: lines[number] for number in order.price.lines},
-        uses=[key for use in gone for key in _counters(use)],
-        promotions=[use["promotion_id"] for use in gone],
-        sellable=all(order.sellers[number] in sellers for number in order.price.lines),
-    )
 
 
 async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[UUID, Account]) -> None:
@@ -237,14 +196,17 @@ def _refund_lines(account: Account, owed: int, cause: Cause, plan: SettlementPla
 async def _move_holds(batch: Batch[Any], plan: SettlementPlan) -> Ended:
     conn, cancelled = batch.conn, plan.cancelled
     reservations: list[Reservation] = []
+    limited: list[LimitedHold] = []
     taken: dict[StockKey, tuple[int, int]] = {}
     for order_id, buyer, command_id, wanted in plan.taken:
         for number, (key, quantity) in wanted.lines.items():
             held = ids.child(command_id, ids.Kind.RESERVATION, number)
             reservations.append(Reservation(held, key, quantity, buyer, order_id, batch.now))
             taken[key] = (0, taken.get(key, (0, 0))[1] + quantity)
+            if number in wanted.limits:
+                limited.append(structs.replace(wanted.limits[number], reservation_id=held))
     movements = [Movement(r.id, MovementKind.RESERVED, r.key, 0, r.quantity, SYSTEM) for r in reservations]
-    await write(conn, reservation_rows(reservations), movement_rows(movements))
+    await write(conn, reservation_rows(reservations), movement_rows(movements), limited_rows(limited))
     sold = await end_reservations(
         conn, sorted(plan.sold), ReservationStatus.CONFIRMED, actor=SYSTEM, reason="order confirmed"
     )

@@ -31,6 +31,13 @@ JOIN limited_holds l ON l.variant_id = t.variant_id AND l.seller_id = t.seller_i
 JOIN reservations r ON r.id = l.reservation_id AND r.status IN ('active', 'confirmed')
 """
 
+LOAD_LIMITED = """
+SELECT l.variant_id, l.seller_id, l.buyer, l.reservation_id, l.most, l.window_seconds
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS t (variant_id, seller_id, buyer, reservation_id)
+JOIN limited_holds l ON l.variant_id = t.variant_id AND l.seller_id = t.seller_id AND l.buyer = t.buyer
+ AND l.reservation_id = t.reservation_id
+"""
+
 HAS_DUE_OF_BUYERS = """
 SELECT EXISTS (
     SELECT FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS t (variant_id, seller_id, buyer)
@@ -90,6 +97,32 @@ async def has_due_of_buyers(conn: Connection, keys: Sequence[BuyerKey], now: dat
 async def lock_due_of_buyers(conn: Connection, keys: Sequence[BuyerKey], now: datetime) -> list[UUID]:
     """Lock reservations of buyers that count and are due, at most 500."""
     return [row["id"] for row in await conn.fetch(LOCK_DUE_OF_BUYERS, *_columns(keys), now)] if keys else []
+
+
+async def load_limited(conn: Connection, holds: Sequence[tuple[BuyerKey, UUID]]) -> dict[UUID, LimitedHold]:
+    """The limits that reservations were made under, by reservation; those without one are missing."""
+    keys = [key for key, _ in holds]
+    rows = await conn.fetch(LOAD_LIMITED, *_columns(keys), [held for _, held in holds])
+    return {
+        row["reservation_id"]: LimitedHold(
+            BuyerKey(row["variant_id"], row["seller_id"], row["buyer"]),
+            row["reservation_id"],
+            row["most"],
+            row["window_seconds"],
+        )
+        for row in rows
+    }
+
+
+async def load_quotas(conn: Connection, limits: Sequence[LimitedHold], now_ms: int) -> dict[BuyerKey, int]:
+    """How many units buyers, who are locked, may take of offers at a moment, by the limits of former reservations."""
+    quotas = {limit.key: limit.most for limit in limits}
+    keys = sorted(quotas)
+    windows = {limit.key: limit.window_seconds for limit in limits}
+    since = [UUID(int=max(now_ms - 1_000 * windows[key], 0) << 80) for key in keys]
+    for variant_id, seller_id, buyer, _, units in await conn.fetch(LOAD_TAKEN, *_columns(keys), since):
+        quotas[BuyerKey(variant_id, seller_id, buyer)] -= units
+    return quotas
 
 
 def limited_rows(holds: Sequence[LimitedHold]) -> Rows:

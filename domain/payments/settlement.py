@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, field
 
+from domain.inventory.buyer_limits import BuyerKey, LimitedHold
 from domain.inventory.model import StockKey
 from domain.journal.model import Cause, Command, Event
 from domain.orders.cancellation import CancellationPlan, OpenOrder, cancel_lines
@@ -78,6 +79,8 @@ class Wanted(Struct, frozen=True):
     """whose uses those are"""
     sellable: bool = True
     """whether all its sellers may still sell"""
+    limits: Mapping[int, LimitedHold] = {}
+    """by line, the limit per buyer that its units were first taken under"""
 
 
 class Shelf(Struct):
@@ -86,6 +89,8 @@ class Shelf(Struct):
     wanted: Mapping[UUID, Wanted]
     available: dict[StockKey, int]
     room: dict[UseKey, int]
+    quotas: dict[BuyerKey, int] = field(default_factory=dict)
+    """how many units buyers may still take of offers with a limit"""
 
 
 class Alarm(Struct, frozen=True):
@@ -228,6 +233,8 @@ def _settle_late(account: Account, attempt: Attempt, cause: Cause, settling: Set
     for use in wanted.uses:
         if use in shelf.room:
             shelf.room[use] -= 1
+    for number, limit in wanted.limits.items():
+        shelf.quotas[limit.key] -= wanted.lines[number][1]
     order.held_by, order.expired = cause.command_id, False
     plan.taken.append((order.id, order.buyer, cause.command_id, wanted))
     _tell(order, "order.taken_up_again", StockTakenAgain(tuple(sorted(wanted.lines))), cause, plan)
@@ -239,8 +246,9 @@ def _fits(wanted: Wanted, shelf: Shelf) -> bool:
     for key, quantity in wanted.lines.values():
         units[key] = units.get(key, 0) + quantity
     enough = all(shelf.available.get(key, 0) >= quantity for key, quantity in units.items())
+    allowed = all(wanted.lines[n][1] <= shelf.quotas.get(limit.key, 0) for n, limit in wanted.limits.items())
     # A promotion without a limit has no counter.
-    return wanted.sellable and enough and all(shelf.room.get(use, 1) >= 1 for use in wanted.uses)
+    return wanted.sellable and enough and allowed and all(shelf.room.get(use, 1) >= 1 for use in wanted.uses)
 
 
 def _give_back(account: Account, attempt: Attempt, reason: str, cause: Cause, plan: SettlementPlan) -> None:

@@ -197,6 +197,7 @@ def _of_stock(sample: Any) -> Arguments:
         (h, "LOAD_HOLDS"): (ids,),
         (b, "LOCK_BUYERS"): buyers,
         (b, "LOAD_TAKEN"): (*buyers, ids),
+        (b, "LOAD_LIMITED"): (*buyers, ids),
         (b, "HAS_DUE_OF_BUYERS"): (*buyers, now),
         (b, "LOCK_DUE_OF_BUYERS"): (*buyers, now),
         (h, "EXTEND_HOLDS"): (ids, [now] * count, [2] * count),

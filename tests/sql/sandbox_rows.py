@@ -18,7 +18,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     b, now = sandbox_books.__name__, datetime.now(UTC)
     new = ("sbx_new", uuid4(), uuid4(), 100, "USD", "tok_ok", "now", "captured", 100, None)
     return {
-        (b, "CREATE"): new,
+        (b, "CREATE"): tuple([value] for value in new),
         (b, "LOAD"): ("sbx_7",),
         (b, "LOAD_BY_PAYMENT"): (sample["variants"][0],),
         (b, "CONFIRM"): ("sbx_7",),

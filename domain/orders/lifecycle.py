@@ -54,7 +54,8 @@ PAYMENT: Mapping[Payment, Mapping[PaymentStep, Payment]] = {
     Payment.AUTHORIZED: {PaymentStep.CAPTURE: Payment.PAID, PaymentStep.VOID: Payment.VOIDED},
     Payment.PAID: _REFUNDS,
     Payment.PARTIALLY_REFUNDED: _REFUNDS,
-    Payment.REFUNDED: {},
+    # Heard of before the whole of what had been captured.
+    Payment.REFUNDED: {PaymentStep.CAPTURE: Payment.PARTIALLY_REFUNDED},
     Payment.VOIDED: {PaymentStep.CAPTURE: Payment.PAID},
 }
 

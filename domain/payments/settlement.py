@@ -203,6 +203,8 @@ def _follow(order: OpenOrder, attempt: Attempt, plan: SettlementPlan, *, failed:
     state = PAYMENT[order.payment].get(step)
     if state is None or state is order.payment:
         return False
+    if order.payment is Payment.REFUNDED and attempt.refunded_minor >= attempt.captured_minor:
+        return False
     if state is Payment.PAID and attempt.refunded_minor:
         state = PAYMENT[state][PaymentStep.REFUND_PART]
     order.payment = state

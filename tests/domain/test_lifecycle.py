@@ -141,6 +141,7 @@ authorized -captured-> paid, authorized -voided-> voided
 paid -refunded_in_part-> partially_refunded, paid -refunded-> refunded
 partially_refunded -refunded_in_part-> partially_refunded, partially_refunded -refunded-> refunded
 voided -captured-> paid
+refunded -captured-> partially_refunded
 """
 FULFILMENT_EDGES = """
 awaiting -accepted-> processing, awaiting -cancelled-> cancelled

@@ -260,3 +260,15 @@ async def test_an_authorization_that_its_gateway_takes_back_cancels_the_order(ti
     assert await till.state(order) == ("voided", "cancelled", False)
     assert await till.stock() == (10, 0)
     assert (await till.events(order))[-2:] == ["payment_voided", "cancelled"]
+
+
+async def test_a_part_given_back_before_the_capture_was_heard_of_leaves_the_rest_paid(till: Till):
+    order = await till.order()
+    payment = await till.pay(order, capture=Capture.ON_SHIPMENT)
+    await till.run_all()
+    await till.notice(payment, "payment.refunded", refunded_minor=400)
+    assert await till.payment(payment) == ("captured", 400, 400)
+    for _ in range(2):
+        await till.notice(payment, "payment.captured", captured_minor=1000)
+        assert await till.payment(payment) == ("captured", 1000, 400)
+        assert await till.state(order) == ("partially_refunded", "awaiting", False)

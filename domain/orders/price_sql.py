@@ -43,13 +43,17 @@ PRICE_COLUMNS = (
 PLAIN_COLUMNS = PRICE_COLUMNS[:5]
 PRICE_NAMES = ", ".join(name for name, _ in PRICE_COLUMNS if name not in {"order_id", "version", "total_minor"})
 
-# An order counts unless it came to nothing: expired, voided, or with nothing left of it.
-LOAD_HAVE_ORDERED = """
+# An order ``o`` counts unless it came to nothing.
+CAME_TO_SOMETHING = """
+o.expired_at IS NULL AND o.payment <> 'voided'
+AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
+"""
+
+LOAD_HAVE_ORDERED = f"""
 SELECT t.buyer FROM unnest($1::uuid[]) AS t (buyer)
 WHERE EXISTS (
     SELECT FROM orders o
-    WHERE o.buyer = t.buyer AND o.expired_at IS NULL AND o.payment <> 'voided' AND o.id <> ALL ($2::uuid[])
-      AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
+    WHERE o.buyer = t.buyer AND o.id <> ALL ($2::uuid[]) AND {CAME_TO_SOMETHING}
 )
 """
 

@@ -11,7 +11,9 @@ from uuid import UUID
 from msgspec import structs
 
 from domain.connection import Connection
+from domain.orders.price_sql import CAME_TO_SOMETHING
 from domain.orders.repricing import OwnUses
+from domain.pricing import use_sql
 from domain.pricing.commission import CommissionTerms
 from domain.pricing.quote import Commission, FrozenTerms, QuoteLine
 from domain.pricing.scope import Facts
@@ -31,21 +33,13 @@ FROM redemptions r LEFT JOIN promotions p ON p.id = r.promotion_id
 WHERE r.order_id = ANY ($1::uuid[]) AND r.returned_at IS NULL
 """
 
-# An order counts unless it came to nothing; of two at the same moment the lower id was placed first.
-LOAD_LATER = """
+# Of two at the same moment the lower id was placed first.
+LOAD_LATER = f"""
 SELECT me.id FROM orders me
 WHERE me.id = ANY ($1::uuid[]) AND EXISTS (
     SELECT FROM orders o
-    WHERE o.buyer = me.buyer AND (o.placed_at, o.id) < (me.placed_at, me.id)
-      AND o.expired_at IS NULL AND o.payment <> 'voided'
-      AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
+    WHERE o.buyer = me.buyer AND (o.placed_at, o.id) < (me.placed_at, me.id) AND {CAME_TO_SOMETHING}
 )
-"""
-
-RETURN_OWN_USES = """
-UPDATE redemptions r SET returned_at = $3
-FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, promotion_id)
-WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id AND r.returned_at IS NULL
 """
 
 WRITE_OWN_USES = """
@@ -102,7 +96,8 @@ async def write_own_uses(conn: Connection, uses: Mapping[tuple[UUID, UUID], Rede
     """Write what locked orders use from now on, and what they no longer do."""
     gone = [key for key, use in uses.items() if use is None]
     if gone:
-        await conn.execute(RETURN_OWN_USES, [order for order, _ in gone], [promotion for _, promotion in gone], now)
+        orders, promotions = zip(*gone, strict=True)
+        await conn.execute(use_sql.RETURN_REDEMPTIONS, orders, promotions, now)
     kept = [use for use in uses.values() if use is not None]
     if kept:
         columns = zip(*(structs.astuple(use) for use in kept), strict=True)

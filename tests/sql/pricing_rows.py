@@ -75,7 +75,6 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (again, "LOAD_QUOTE_LINES"): (ids,),
         (again, "LOAD_OWN_USES"): (ids,),
         (again, "LOAD_LATER"): (ids,),
-        (again, "RETURN_OWN_USES"): (ids, promotions, now),
         (again, "WRITE_OWN_USES"): (ids, promotions, ones, [None] * len(ids), buyers, ["USD"] * len(ids), ones),
     }
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.inventory import sql as inventory
-from domain.inventory.model import ExpireReservations, ReservationStatus
+from domain.inventory.model import ExpireReservations
 from domain.journal.declare import Batch, batch
 from domain.journal.model import SYSTEM, BatchOutcome, Event, Succeeded
 from domain.journal.sql import insert_events
@@ -47,11 +47,10 @@ async def expire_reservations(batch: Batch[ExpireReservations]) -> Sequence[Batc
     await lock_orders(conn, sorted(orders))
     expired = await expire_orders(conn, sorted(orders), batch.now)
     held = await load_reservations_of(conn, sorted(expired))
-    ended = await inventory.end_reservations(
-        conn, sorted(free | set(held)), ReservationStatus.EXPIRED, actor=SYSTEM, reason="due"
-    )
+    ids = sorted(free | set(held))
+    await inventory.lock_reservations(conn, ids)
     await return_uses(conn, [], sorted(expired), batch.now)
-    await inventory.restock(conn, ended)
+    ended = await inventory.expire_and_restock(conn, ids)
     correlation = batch.commands[0].correlation
     lines: dict[UUID, list[int]] = {order: [] for order in expired}
     for order, line_no in held.values():
@@ -62,10 +61,10 @@ async def expire_reservations(batch: Batch[ExpireReservations]) -> Sequence[Batc
         if gone.payment_id is not None:
             batch.follow_up(VoidPayment(gone.payment_id), correlation)
     # A step that could end nothing must not follow itself up for ever.
-    more = more and bool(ended.rows)
+    more = more and bool(ended)
     if more:
         batch.follow_up(ExpireReservations(), correlation)
-    result = Succeeded(Expired(reservations=len(ended.rows), orders=len(expired), more=more))
+    result = Succeeded(Expired(reservations=ended, orders=len(expired), more=more))
     return [result] * len(batch.commands)
 
 

@@ -52,6 +52,7 @@ CROSS JOIN LATERAL (
       AND uuid_extract_timestamp(x.reservation_id)
           > uuid_extract_timestamp(l.reservation_id) - make_interval(secs => l.window_seconds)
       AND (x.most, x.window_seconds) = (l.most, l.window_seconds)
+      AND NOT EXISTS (SELECT FROM movements m WHERE m.cause_id = o.id AND m.kind = 'returned')
 ) had
 WHERE (r.variant_id, r.seller_id, r.owner) IS DISTINCT FROM (l.variant_id, l.seller_id, l.buyer) OR had.units > l.most
 """

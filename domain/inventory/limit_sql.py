@@ -23,12 +23,14 @@ SELECT pg_advisory_xact_lock(k) FROM (
 ) AS ordered
 """
 
+# Units that were sold and put back count no more.
 LOAD_TAKEN = """
 SELECT t.variant_id, t.seller_id, t.buyer, r.id, r.quantity
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS t (variant_id, seller_id, buyer, since)
 JOIN limited_holds l ON l.variant_id = t.variant_id AND l.seller_id = t.seller_id AND l.buyer = t.buyer
  AND l.reservation_id >= t.since
 JOIN reservations r ON r.id = l.reservation_id AND r.status IN ('active', 'confirmed')
+WHERE NOT EXISTS (SELECT FROM movements m WHERE m.cause_id = r.id AND m.kind = 'returned')
 """
 
 LOAD_LIMITED = """

@@ -25,6 +25,9 @@ class Sizes(Struct, frozen=True, kw_only=True):
     sellout_buyers: int = 5_000
     sellout_units: int = 500
     catalog_variants: tuple[int, int] = (10_000, 200_000)
+    due_reservations: int = 1_000_000
+    paced_orders_per_second: int = 100
+    paced_connections: int = 64
 
 
 class Percentiles(Struct, frozen=True):
@@ -71,6 +74,9 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
     two_workers_per_second: float | None = None
     saturates: str | None = None
     outcomes_per_second: float | None = None
+    reservations_per_second: float | None = None
+    undisturbed_ms: Percentiles | None = None
+    """What ``outcome_ms`` is without the work that goes on meanwhile."""
     succeeded: int | None = None
     rejected: int | None = None
     first_page_ms: Mapping[str, Percentiles] | None = None

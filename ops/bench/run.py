@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ops.bench.catalog import catalog
 from ops.bench.drain import drain
+from ops.bench.expiry import expiry
 from ops.bench.flow import hot, spread
 from ops.bench.idle import idle
 from ops.bench.limit import limit
@@ -33,6 +34,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "catalog": catalog,
     "pricing": pricing,
     "payment": payment,
+    "expiry": expiry,
 }
 NAMES = (*SCENARIOS, LIMIT)
 NOTE = (
@@ -88,9 +90,17 @@ def ratios(report: Report) -> dict[str, float]:
         "filtered_page_large_over_small": _large_and_small(listed.filtered_page_ms),
         "payment_over_single": (paid.orders_per_second, paid.single_per_second),
         "pricing_over_spread": (figures.get("pricing"), figures.get("spread")),
+        "placing_p99_expiring_over_alone": _p99s(report.scenarios.get("expiry")),
         "product_over_constant": (listed.product_per_second, listed.constant_per_second),
     }
     return {name: round(over / under, 2) for name, (over, under) in pairs.items() if over and under}
+
+
+def _p99s(scenario: Scenario | None) -> tuple[float | None, float | None]:
+    """The 99th percentiles of outcomes with other work going on, and without."""
+    with_it = scenario.outcome_ms if scenario else None
+    without = scenario.undisturbed_ms if scenario else None
+    return with_it.p99 if with_it else None, without.p99 if without else None
 
 
 def _large_and_small(pages: Mapping[str, Percentiles] | None) -> tuple[float | None, float | None]:

@@ -69,6 +69,8 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("payment, orders/s", _scenario("payment", lambda s: s.orders_per_second), 800),
     Target("payment over batches of one", _ratio("payment_over_single"), 4),
+    Target("expiry, reservations/s", _scenario("expiry", lambda s: s.reservations_per_second), 20_000),
+    Target("placing p99, expiring over alone", _ratio("placing_p99_expiring_over_alone"), 2, at_most=True),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),
     Target("spread, worker MB", _scenario("spread", _worker_mb), 300, at_most=True),
 )
@@ -112,6 +114,7 @@ def _line(scenario: Scenario) -> str:
         (scenario.orders_per_second, "{:,.0f} orders/s"),
         (scenario.single_per_second, "{:,.0f} in batches of one"),
         (scenario.outcomes_per_second, "{:,.0f} outcomes/s"),
+        (scenario.reservations_per_second, "{:,.0f} reservations/s"),
         (scenario.one_worker_per_second, "one worker {:,.0f}/s"),
         (scenario.two_workers_per_second, "two workers {:,.0f}/s"),
         (scenario.succeeded, "{:,} placed"),
@@ -122,7 +125,11 @@ def _line(scenario: Scenario) -> str:
     ):
         if value is not None:
             parts.append(form.format(value))
-    for name, measured in (("accepted", scenario.accept_ms), ("outcome", scenario.outcome_ms)):
+    for name, measured in (
+        ("accepted", scenario.accept_ms),
+        ("outcome", scenario.outcome_ms),
+        ("undisturbed", scenario.undisturbed_ms),
+    ):
         if measured is not None:
             parts.append(f"{name} p50 {measured.p50:.1f} ms, p99 {measured.p99:.1f} ms")
     for name, pages in (("first page", scenario.first_page_ms), ("filtered page", scenario.filtered_page_ms)):

@@ -35,6 +35,9 @@ TINY = Sizes(
     sellout_buyers=300,
     sellout_units=40,
     catalog_variants=(90, 300),
+    due_reservations=1_200,
+    paced_orders_per_second=50,
+    paced_connections=8,
 )
 
 
@@ -94,6 +97,17 @@ def test_a_third_of_the_orders_gives_a_code():
     goods = assortment(TINY.offers, TINY.sellers)
     orders = give_codes(draw_orders(goods, 90), ["A", "B"])
     assert Counter(order.codes for order in orders) == {(): 60, ("A",): 15, ("B",): 15}
+
+
+def test_a_small_sweep_leaves_nothing_due_and_nothing_wrong():
+    done = uvloop.run(run(["expiry"], TINY, lambda _name: None))
+    assert done.problems == []
+    report = msgspec.json.decode(msgspec.json.encode(done.report))
+    expiry = report["scenarios"]["expiry"]
+    assert expiry["reservations_per_second"] > 0
+    assert report["ratios"] == {
+        "placing_p99_expiring_over_alone": round(expiry["outcome_ms"]["p99"] / expiry["undisturbed_ms"]["p99"], 2)
+    }
 
 
 def test_both_catalogs_are_asked_for_the_same_pages():

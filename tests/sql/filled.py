@@ -191,6 +191,7 @@ def _of_stock(sample: Any) -> Arguments:
     i, c, s, r = inventory.__name__, catalog.__name__, stock_sql.__name__, inventory_reads.__name__
     h, b = hold_sql.__name__, limit_sql.__name__
     buyers = (variants, sellers, sample["buyers"])
+    ending = (ids, "released", buyers[2][0], "", [], [], [], "released", "reservation.released")
     page = (now, ids[0], "sold", 50, None, None)
     return {
         (s, "LOAD_FIGURES"): stock,
@@ -213,7 +214,8 @@ def _of_stock(sample: Any) -> Arguments:
         (i, "LOCK_DUE_OF_OFFERS"): (variants, sellers, now, 500),
         (i, "DUE_ORDERS"): (now, 1_000),
         (i, "LOCK_RESERVATIONS"): (ids,),
-        (i, "END_RESERVATIONS"): (ids, "released"),
+        (i, "END_RESERVATIONS"): ending,
+        (i, "EXPIRE_AND_RESTOCK"): ending,
         (i, "LOAD_ACTIVE"): (ids,),
         (c, "LOAD_OFFERS"): (variants, sellers),
     }

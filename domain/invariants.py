@@ -293,23 +293,23 @@ def _hold(parent: str, line_no: str) -> str:
 # Holds that are due may be taken back for another order a moment before their own order expires.
 _OPEN_LINES_ARE_HELD = f"""
 SELECT l.order_id::text AS key
-FROM order_lines l
-JOIN orders o ON o.id = l.order_id AND {_in("o.id")}
-LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
-LEFT JOIN (
-    SELECT * FROM reservations WHERE {_in("id")}
-    UNION ALL
-    SELECT r.* FROM orders h JOIN order_lines m ON m.order_id = h.id
-    JOIN reservations r ON r.id = {_hold("h.held_by", "m.line_no")}
-    WHERE h.held_by IS NOT NULL AND {_in("h.id")} AND NOT ({_in("r.id")})
-) r ON r.id = {_hold("coalesce(o.held_by, o.id)", "l.line_no")}
-WHERE {_in("l.order_id")} AND (
-    r.id IS NULL
-    OR r.order_id IS DISTINCT FROM l.order_id OR r.owner <> o.buyer OR r.quantity <> l.quantity
-    OR (r.variant_id, r.seller_id) <> (l.variant_id, l.seller_id)
-    OR (c.order_id IS NULL AND o.expired_at IS NULL AND CASE
-        WHEN o.payment IN ('authorized', 'paid', 'partially_refunded', 'refunded') THEN r.status <> 'confirmed'
-        ELSE r.status <> 'active' AND NOT (r.status = 'expired' AND o.expires_at <= now()) END))
+FROM (
+    SELECT l.order_id, l.quantity, l.variant_id, l.seller_id, o.buyer, o.payment, o.expires_at,
+           c.order_id IS NULL AND o.expired_at IS NULL AS open,
+           {_hold("coalesce(o.held_by, o.id)", "l.line_no")} AS hold
+    FROM order_lines l
+    JOIN orders o ON o.id = l.order_id AND {_in("o.id")}
+    LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
+    WHERE {_in("l.order_id")}
+    OFFSET 0
+) l
+LEFT JOIN reservations r ON r.id = l.hold
+WHERE r.id IS NULL
+   OR r.order_id IS DISTINCT FROM l.order_id OR r.owner <> l.buyer OR r.quantity <> l.quantity
+   OR (r.variant_id, r.seller_id) <> (l.variant_id, l.seller_id)
+   OR (l.open AND CASE
+        WHEN l.payment IN ('authorized', 'paid', 'partially_refunded', 'refunded') THEN r.status <> 'confirmed'
+        ELSE r.status <> 'active' AND NOT (r.status = 'expired' AND l.expires_at <= now()) END)
 GROUP BY 1
 """
 

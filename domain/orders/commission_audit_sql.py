@@ -81,13 +81,14 @@ WHERE {in_slice("s.order_id")} AND (
         SELECT each ->> 'rule_id' FROM jsonb_array_elements(s.considered) AS each WHERE each ->> 'lost' IS NULL))
 """
 
+# A full join: of rows whose number nobody has estimated yet, it never compares each with each.
 _SNAPSHOTS_MATCH_EVENTS = f"""
 SELECT s.order_id::text AS key
 FROM (
     SELECT order_id, jsonb_object_agg(line_no, amount_minor) AS amounts
     FROM commission_snapshots WHERE {in_slice("order_id")} GROUP BY order_id
 ) s
-JOIN (
+FULL JOIN (
     SELECT e.stream, jsonb_object_agg(line ->> 'line_no', line -> 'amount_minor') AS amounts, count(*) AS lines
     FROM events e CROSS JOIN LATERAL jsonb_array_elements(e.data -> 'lines') AS line
     WHERE e.type = 'order.commission_snapshotted' AND {in_slice("e.stream")} GROUP BY e.stream

@@ -39,6 +39,10 @@ from tests.jobs import stock_samples as stock
 from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
 
+NEW_CART_EVENT = """
+INSERT INTO events (stream, version, type, data, actor)
+VALUES ($1, 1, 'cart.created', jsonb_build_object('owner', $2::uuid, 'currency', 'USD', 'lines', '[]'::jsonb), $2)
+"""
 Builder = Callable[[Rig], Awaitable[list[Command]]]
 
 
@@ -262,11 +266,13 @@ async def what_has_expired(rig: Rig) -> list[Command]:
         )
         for subject in (new_id(), suspended if days == 60 else new_id()):
             await rig.conn.execute(f"INSERT INTO revocations (subject, epoch, at) VALUES ($1, 2, {past})", subject)
+        cart = new_id()
         await rig.conn.execute(
             f"INSERT INTO carts (id, owner, currency, promotions, updated_at) VALUES ($1, $2, 'USD', 'strict', {past})",
-            new_id(),
+            cart,
             account,
         )
+        await rig.conn.execute(NEW_CART_EVENT, cart, account)
         await rig.conn.execute(f"INSERT INTO catalog_changes (thing, at) VALUES ($1, {past})", new_id())
     return [PruneExpired(), PruneExpired()]
 

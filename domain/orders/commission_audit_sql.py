@@ -81,7 +81,7 @@ WHERE {in_slice("s.order_id")} AND (
         SELECT each ->> 'rule_id' FROM jsonb_array_elements(s.considered) AS each WHERE each ->> 'lost' IS NULL))
 """
 
-# A full join: of rows whose number nobody has estimated yet, it never compares each with each.
+# A full join, which coalesce() keeps one: it never compares each with each, however many rows nobody has estimated yet.
 _SNAPSHOTS_MATCH_EVENTS = f"""
 SELECT s.order_id::text AS key
 FROM (
@@ -93,7 +93,7 @@ FULL JOIN (
     FROM events e CROSS JOIN LATERAL jsonb_array_elements(e.data -> 'lines') AS line
     WHERE e.type = 'order.commission_snapshotted' AND {in_slice("e.stream")} GROUP BY e.stream
 ) e ON e.stream = s.order_id
-WHERE e.amounts <> s.amounts
+WHERE coalesce(e.amounts <> s.amounts, false)
 """
 
 _RULES_THAT_ARE_PAID_BY_ARE_USED = f"""

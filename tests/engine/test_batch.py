@@ -279,7 +279,9 @@ async def test_locks_go_from_orders_over_reservations_to_stock(rig: Rig, job: st
         for table in list(later):
             await holder.execute(f"BEGIN; SELECT FROM {table} FOR NO KEY UPDATE")
             running = asyncio.ensure_future(rig.run(runner))
-            pid = await until_blocked(rig.conn, f"FROM {table}")
+            # The sweep takes its stock in a statement too long to be shown whole.
+            shown = "ended AS (" if (job, table) == ("expire", "stock") else f"FROM {table}"
+            pid = await until_blocked(rig.conn, shown)
             later.remove(table)
             for other in later:
                 free = await rig.conn.fetch(f"SELECT FROM {other} FOR NO KEY UPDATE SKIP LOCKED")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from domain.accounts.seller_reads import load_approved
 from domain.inventory.buyer_limits import BuyerKey, LimitedHold
 from domain.inventory.limit_sql import load_limited, load_quotas, lock_buyers
 from domain.inventory.model import ReservationStatus, StockKey
@@ -16,9 +17,8 @@ from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM
 from domain.orders.sql import load_stock_lines
 from domain.payments.settlement import Account, Shelf, Wanted
-from domain.payments.sql import load_approved, load_order_uses
-from domain.pricing.use_sql import load_uses, lock_uses
-from domain.pricing.uses import ALL_USERS, FIRST_ORDER, UseKey
+from domain.pricing.use_sql import load_order_uses, load_uses, lock_uses
+from domain.pricing.uses import UseKey, keys_of_use
 
 
 async def shelf_of(batch: Batch[Any], accounts: Mapping[UUID, Account], late: Collection[UUID]) -> Shelf:
@@ -59,8 +59,7 @@ async def _limits(
 
 
 def _counters(use: Any) -> list[UseKey]:
-    promotion, buyer = use["promotion_id"], use["buyer"]
-    return [(promotion, ALL_USERS), (promotion, buyer), *([(FIRST_ORDER, buyer)] if use["first_order"] else [])]
+    return keys_of_use(use["promotion_id"], use["buyer"], first_order=use["first_order"])
 
 
 def _wanted(

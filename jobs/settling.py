@@ -41,9 +41,8 @@ from domain.payments.sql import (
     save_attempts,
     save_chargebacks,
     save_refunds,
-    take_uses_again,
 )
-from domain.pricing.use_sql import apply_uses, load_uses, return_uses, set_redeemed
+from domain.pricing.use_sql import apply_uses, load_uses, return_uses, set_redeemed, take_uses_again
 from domain.pricing.uses import UseKey
 from domain.writing import write
 from infra import telemetry
@@ -88,7 +87,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         if each.dispute is not None
     }
     known = await load_chargebacks(conn, disputes)
-    settling = Settling(SettlementPlan(), await shelf_of(batch, accounts, _late(accounts, heard)), batch.now)
+    settling = Settling(SettlementPlan(), await shelf_of(batch, accounts, _late(accounts, heard)))
     plan, changed, differing = settling.plan, dict[tuple[str, str], Chargeback](), list[str | None]()
     for each in heard:
         account = accounts[each.order_id]
@@ -168,12 +167,12 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await apply_cancellations(conn, cancelled)
     await save_orders(conn, plan.orders.values(), now)
     await insert_events(conn, plan.events + cancelled.events)
-    moved = [await _move_holds(batch, plan)]
+    moved = await _move_holds(batch, plan)
     await reverse_commission(conn, cancelled.reversed)
     await return_uses(conn, cancelled.freed, plan.freed, now)
     await set_redeemed(conn, cancelled.redeemed)
     await _take_uses(batch, plan)
-    await restock(conn, together(*moved))
+    await restock(conn, moved)
     for command, correlation in plan.follow_ups:
         batch.follow_up(command, correlation)
     for payment_id, cause in cancelled.voids:
@@ -227,6 +226,8 @@ async def _take_uses(batch: Batch[Any], plan: SettlementPlan) -> None:
         for key in wanted.uses:
             deltas[key] = deltas.get(key, 0) + 1
     counted = await load_uses(batch.conn, deltas) if deltas else {}
-    await apply_uses(batch.conn, {key: delta for key, delta in deltas.items() if key in counted})
+    # Promotions without a limit have no counters.
+    if not await apply_uses(batch.conn, {key: delta for key, delta in deltas.items() if key in counted}):
+        raise RuntimeError("uses that were free under their lock are gone")
     again = [(order_id, promotion) for order_id, _, _, wanted in plan.taken for promotion in wanted.promotions]
     await take_uses_again(batch.conn, again)

@@ -1,5 +1,6 @@
-"""Reads of sellers: the list that admins review, newest first."""
+"""Reads of sellers: the list that admins review, newest first, and who may sell."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from domain.accounts.model import SellerStatus
@@ -14,6 +15,8 @@ LIST_SELLERS_IN = f"""
 SELECT {SHOWN} FROM sellers s WHERE s.status = $3 AND s.id < $1 ORDER BY s.id DESC LIMIT $2
 """
 
+LOAD_APPROVED = "SELECT id FROM sellers WHERE id = ANY ($1::uuid[]) AND status = 'approved'"
+
 
 async def list_sellers(
     conn: Connection, *, below: UUID, limit: int, status: SellerStatus | None = None
@@ -26,3 +29,8 @@ async def list_sellers(
     found = [seller_of(row) for row in rows]
     members = await load_members(conn, [seller.id for seller in found])
     return [view_of(seller, members[seller.id]) for seller in found]
+
+
+async def load_approved(conn: Connection, sellers: Collection[UUID]) -> set[UUID]:
+    """Which of some sellers may sell."""
+    return {row["id"] for row in await conn.fetch(LOAD_APPROVED, list(sellers))}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.connection import Connection
 from domain.inventory.model import Movement, MovementKind, StockKey
-from domain.inventory.sql import Ended, columns_of, insert_movements, lock_reservations
+from domain.inventory.sql import Ended, columns_of, insert_movements
 
 LOAD_SOLD = """
 SELECT id, variant_id, seller_id, location, quantity, order_id FROM reservations
@@ -36,11 +36,9 @@ async def load_available(conn: Connection, keys: Iterable[StockKey]) -> dict[Sto
 
 
 async def extend_reservations(conn: Connection, until: Mapping[UUID, datetime]) -> None:
-    """Have active reservations last longer, locked in id order; none is made shorter."""
+    """Have locked reservations that are active last longer; none is made shorter."""
     if until:
-        ids = sorted(until)
-        await lock_reservations(conn, ids)
-        await conn.execute(EXTEND_RESERVATIONS, ids, [until[i] for i in ids])
+        await conn.execute(EXTEND_RESERVATIONS, list(until), list(until.values()))
 
 
 async def return_sold(conn: Connection, holds: Mapping[UUID, UUID], *, reason: str) -> Ended:

@@ -27,6 +27,7 @@ from domain.journal.model import (
 from domain.limits import Limits
 
 C = TypeVar("C", bound=Command)
+O = TypeVar("O")  # noqa: E741 - the outcome of a decision
 _encode = msgspec.json.Encoder().encode
 
 
@@ -228,7 +229,7 @@ def registered() -> dict[str, Job]:
     return dict(_registry)
 
 
-def decide_each(commands: Sequence[Claimed[C]], decide: Callable[[Claimed[C]], BatchOutcome]) -> list[BatchOutcome]:
+def decide_each(commands: Sequence[Claimed[C]], decide: Callable[[Claimed[C]], O]) -> list[O | Faulted]:
     """Decide commands one after the other; one whose decision raises is parked alone.
 
     ``decide`` must change its state only after everything that can raise has been worked out.
@@ -236,7 +237,7 @@ def decide_each(commands: Sequence[Claimed[C]], decide: Callable[[Claimed[C]], B
     return [_guarded(claimed, decide) for claimed in commands]
 
 
-def _guarded(claimed: Claimed[C], decide: Callable[[Claimed[C]], BatchOutcome]) -> BatchOutcome:
+def _guarded(claimed: Claimed[C], decide: Callable[[Claimed[C]], O]) -> O | Faulted:
     try:
         return decide(claimed)
     except Exception as error:  # noqa: BLE001 - whatever a decision raises parks its own command, with the error

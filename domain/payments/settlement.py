@@ -6,7 +6,6 @@ given back: never both, never neither.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -126,7 +125,6 @@ class Settling(Struct, frozen=True):
 
     plan: SettlementPlan
     shelf: Shelf
-    now: datetime
 
 
 def may_be_late(account: Account, attempt: Attempt, news: News) -> bool:

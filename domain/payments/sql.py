@@ -238,35 +238,3 @@ async def reverse_commission(conn: Connection, lines: Sequence[tuple[UUID, int, 
         await conn.execute(
             REVERSE_COMMISSION, [row[0] for row in lines], [row[1] for row in lines], [row[2] for row in lines]
         )
-
-
-LOAD_ORDER_USES = """
-SELECT r.order_id, r.promotion_id, r.buyer, r.returned_at IS NOT NULL AS returned,
-       coalesce((p.content ->> 'first_order')::boolean, false) AS first_order
-FROM redemptions r LEFT JOIN promotions p ON p.id = r.promotion_id
-WHERE r.order_id = ANY ($1::uuid[])
-"""
-
-TAKE_USES_AGAIN = """
-UPDATE redemptions r SET returned_at = NULL
-FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, promotion_id)
-WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id
-"""
-
-LOAD_APPROVED = "SELECT id FROM sellers WHERE id = ANY ($1::uuid[]) AND status = 'approved'"
-
-
-async def load_order_uses(conn: Connection, orders: Sequence[UUID]) -> Sequence[Any]:
-    """The uses of orders, given back or not: order_id, promotion_id, buyer, returned, first_order."""
-    return await conn.fetch(LOAD_ORDER_USES, orders)
-
-
-async def take_uses_again(conn: Connection, uses: Sequence[tuple[UUID, UUID]]) -> None:
-    """Have uses that were given back stand again: (order id, promotion id). Their counters are the caller's."""
-    if uses:
-        await conn.execute(TAKE_USES_AGAIN, [use[0] for use in uses], [use[1] for use in uses])
-
-
-async def load_approved(conn: Connection, sellers: Collection[UUID]) -> set[UUID]:
-    """Which of some sellers may sell."""
-    return {row["id"] for row in await conn.fetch(LOAD_APPROVED, list(sellers))}

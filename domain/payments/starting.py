@@ -82,7 +82,7 @@ def decide(
             return Rejected(refusal)
         return _start(claimed, account, now, limits, plan)
 
-    plan.outcomes.extend(decide_each(commands, start))  # type: ignore[arg-type]  # Ready is one of what a preparation says
+    plan.outcomes.extend(decide_each(commands, start))
     return plan
 
 

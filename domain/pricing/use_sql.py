@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from domain.connection import Connection
-from domain.pricing.uses import ALL_USERS, FIRST_ORDER, UseKey
+from domain.pricing.uses import UseKey, keys_of_use
 from domain.writing import Rows
 
 LOAD_USES = """
@@ -65,6 +65,19 @@ WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id AND r.amount_m
 RETURN_ALL_REDEMPTIONS = """
 UPDATE redemptions SET returned_at = $2 WHERE order_id = ANY ($1::uuid[]) AND returned_at IS NULL
 RETURNING promotion_id, buyer
+"""
+
+LOAD_ORDER_USES = """
+SELECT r.order_id, r.promotion_id, r.buyer, r.returned_at IS NOT NULL AS returned,
+       coalesce((p.content ->> 'first_order')::boolean, false) AS first_order
+FROM redemptions r LEFT JOIN promotions p ON p.id = r.promotion_id
+WHERE r.order_id = ANY ($1::uuid[])
+"""
+
+TAKE_USES_AGAIN = """
+UPDATE redemptions r SET returned_at = NULL
+FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, promotion_id)
+WHERE r.order_id = t.order_id AND r.promotion_id = t.promotion_id
 """
 
 LOAD_FIRST_ORDER = """
@@ -157,8 +170,7 @@ async def return_uses(
     deltas: dict[UseKey, int] = {}
     for row in rows:
         promotion, buyer = row["promotion_id"], row["buyer"]
-        keys = [(promotion, ALL_USERS), (promotion, buyer), *([(FIRST_ORDER, buyer)] if promotion in first else [])]
-        for key in keys:
+        for key in keys_of_use(promotion, buyer, first_order=promotion in first):
             deltas[key] = deltas.get(key, 0) - 1
     ordered = sorted(deltas)
     await conn.execute(LOCK_USES, *_columns(ordered))
@@ -170,3 +182,14 @@ async def set_redeemed(conn: Connection, amounts: Mapping[tuple[UUID, UUID], int
     """Say what promotions take off of orders that are locked, by (order, promotion)."""
     if amounts:
         await conn.execute(SET_REDEEMED, *_columns(list(amounts)), list(amounts.values()))
+
+
+async def load_order_uses(conn: Connection, orders: Sequence[UUID]) -> Sequence[Any]:
+    """The uses of orders, given back or not: order_id, promotion_id, buyer, returned, first_order."""
+    return await conn.fetch(LOAD_ORDER_USES, orders)
+
+
+async def take_uses_again(conn: Connection, uses: Sequence[tuple[UUID, UUID]]) -> None:
+    """Have uses that were given back stand again: (order id, promotion id). Their counters are the caller's."""
+    if uses:
+        await conn.execute(TAKE_USES_AGAIN, [use[0] for use in uses], [use[1] for use in uses])

@@ -31,6 +31,12 @@ def counters_of(promotion: StoredPromotion, buyer: UUID) -> dict[UseKey, int]:
     return counters
 
 
+def keys_of_use(promotion_id: UUID, buyer: UUID, *, first_order: bool) -> list[UseKey]:
+    """The counters that a buyer's use of a promotion may go by; those of promotions without a limit aren't there."""
+    keys = [(promotion_id, ALL_USERS), (promotion_id, buyer)]
+    return [*keys, (FIRST_ORDER, buyer)] if first_order else keys
+
+
 def usage_of(
     counters: Mapping[UseKey, tuple[int, int]], promotions: Iterable[StoredPromotion], have_ordered: set[UUID]
 ) -> Usage:

@@ -114,6 +114,7 @@ def test_units_count_as_long_as_the_time_and_no_longer(shop: Shop):
         shop.execute(f"UPDATE {table} SET {column} = $2 WHERE {column} = $1", held, older)
     ordered(shop, order(mug, quantity=3), who)
     refused(try_order(shop, who, mug), "0 left")
+    assert figures(shop, mug)[1] == 6
     shop.execute("UPDATE reservations SET id = $2 WHERE id = $1", older, held)
     shop.execute("DELETE FROM limited_holds WHERE reservation_id = $1", older)
 
@@ -168,6 +169,7 @@ def test_a_limit_counts_from_when_it_was_set(shop: Shop):
     ordered(shop, order(mug), who)
     limit(shop, mug, None)
     ordered(shop, order(mug, quantity=50), who)
+    assert figures(shop, mug)[1] == 9 + 3 + 1 + 50
 
 
 def test_of_hundreds_of_orders_and_holds_of_one_buyer_at_once_exactly_the_limit_is_had(mall: Shop):

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from domain import ids
 from domain.inventory.model import StockKey
 from domain.journal.model import Cause
-from domain.orders.cancellation import EPOCH, OpenOrder, cancel_lines
+from domain.orders.cancellation import OpenOrder, cancel_lines
 from domain.orders.confirmation import holds_of
 from domain.orders.lifecycle import CONFIRMED, PAYMENT, PaymentStep, refuse_paying
 from domain.orders.model import Fulfilment, Payment
@@ -126,7 +126,7 @@ class Life(Struct):
             return
         late = may_be_late(self.account, attempt, said)
         shelf = Shelf({ORDER: Wanted({0: (SHELF, 1)})} if late else {}, {SHELF: int(self.there)}, {})
-        settling = Settling(SettlementPlan(), shelf, EPOCH)
+        settling = Settling(SettlementPlan(), shelf)
         assert hear(self.account, attempt.id, said, self._cause(), settling) is None
         known = self.refunded_elsewhere.get(attempt.id, 0)
         self.refunded_elsewhere[attempt.id] = max(known, said.refunded_minor or 0)

@@ -166,6 +166,7 @@ async def test_a_seller_who_may_not_sell_any_more_has_the_money_given_back(till:
     await till.conn.execute("UPDATE sellers SET status = 'suspended' WHERE id = $1", seller)
     await late(till, payment)
     await given_back(till, order, payment)
+    assert await till.state(order) == REFUNDED
     await till.conn.execute("UPDATE sellers SET status = 'approved' WHERE id = $1", seller)
 
 

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from domain.accounts import seller_reads
+from domain.inventory import sale_sql
 from domain.orders import sql as orders
 from domain.payments import reads, reconciliation_sql, sql
 from tests.sql.taxonomy_rows import nth
 
 KIND = 90
+LAST = UUID(int=2**128 - 1)
 
 FILL = f"""
 INSERT INTO payments (id, order_id, attempt_no, gateway, capture, amount_minor, currency, state, reference,
@@ -41,6 +44,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     tens, nothing, texts = [10] * count, [None] * count, ["t"] * count
     earlier = now - timedelta(minutes=5)
     p, r, v, o = sql.__name__, reconciliation_sql.__name__, reads.__name__, orders.__name__
+    s, a = sale_sql.__name__, seller_reads.__name__
     disputes = (sandbox, references, payments, ids, tens, tens, ["USD"] * count, ["seller"] * count)
     return {
         (p, "LOAD_PAYMENTS"): (ids,),
@@ -52,9 +56,6 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (p, "LOAD_CHARGEBACKS"): (sandbox, references),
         (p, "SAVE_CHARGEBACKS"): (*disputes, ["opened"] * count, texts, now),
         (p, "REVERSE_COMMISSION"): (ids, [0] * count, payments),
-        (p, "LOAD_ORDER_USES"): (ids,),
-        (p, "TAKE_USES_AGAIN"): (ids, payments),
-        (p, "LOAD_APPROVED"): (sample["sellers"],),
         (v, "LOAD_PAYMENT_VIEWS"): (ids[0],),
         (v, "LOAD_REFUND_VIEWS"): (ids[0],),
         (r, "TAKE_STALE"): (earlier, now, 200),
@@ -64,6 +65,12 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (r, "INSERT_ORPHANS"): ("sandbox", references, payments, tens, ["USD"] * count, now),
         (r, "END_ORPHANS"): (sandbox, references, now),
         (o, "LOAD_STOCK_LINES"): (ids,),
+        (s, "LOAD_SOLD"): (ids,),
+        (s, "LOAD_AVAILABLE"): (sample["variants"], sample["sellers"], [0] * count),
+        (s, "EXTEND_RESERVATIONS"): (ids, [now] * count),
+        (a, "LIST_SELLERS"): (LAST, 50),
+        (a, "LIST_SELLERS_IN"): (LAST, 50, "approved"),
+        (a, "LOAD_APPROVED"): (sample["sellers"],),
         (o, "SAVE_ORDERS"): (
             ids,
             ["paid"] * count,

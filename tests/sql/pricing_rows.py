@@ -53,6 +53,8 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (u, "RETURN_REDEMPTIONS"): (ids, promotions, now),
         (u, "RETURN_ALL_REDEMPTIONS"): (ids, now),
         (u, "LOAD_FIRST_ORDER"): (promotions,),
+        (u, "LOAD_ORDER_USES"): (ids,),
+        (u, "TAKE_USES_AGAIN"): (ids, promotions),
         (b, "LOAD_VERSIONS"): (),
         (b, "LOAD_PRICED_OFFERS"): (sample["variants"], sample["sellers"]),
         (b, "LOAD_PROMOTIONS"): (),

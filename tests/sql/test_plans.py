@@ -32,6 +32,8 @@ MODULES = [
     "domain.inventory.hold_sql",
     "domain.inventory.limit_sql",
     "domain.inventory.reads",
+    "domain.inventory.sale_sql",
+    "domain.accounts.seller_reads",
     "domain.catalog.sql",
     "domain.catalog.attribute_reads",
     "domain.catalog.attribute_sql",

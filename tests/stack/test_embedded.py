@@ -155,6 +155,7 @@ def test_a_killed_valkey_comes_back_within_a_second(stack, eventually):
     stack.supervisor.kill("valkey", signal.SIGKILL)
     eventually(lambda: stack.supervisor.pids().get("valkey", before) != before, 1)
     eventually(lambda: pings(stack.urls), 1)
+    assert stack.supervisor.pids()["valkey"] != before
 
 
 def test_a_killed_postgres_comes_back_after_its_backends_are_gone(stack, eventually):

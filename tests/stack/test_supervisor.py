@@ -81,6 +81,7 @@ def test_a_child_that_will_not_stop_is_killed_with_its_offspring(supervisor, eve
     offspring = int(eventually(lambda: written(log)))
     supervisor.remove("deaf")
     eventually(lambda: gone(offspring))
+    assert supervisor.pids() == {}
 
 
 def test_offspring_of_a_dead_child_does_not_work_beside_its_successors(supervisor, eventually, tmp_path):
@@ -89,6 +90,7 @@ def test_offspring_of_a_dead_child_does_not_work_beside_its_successors(superviso
     offspring = int(eventually(lambda: written(log)))
     supervisor.kill("parent", signal.SIGKILL)
     eventually(lambda: gone(offspring))
+    assert offspring not in supervisor.pids().values()
 
 
 def test_a_paused_child_stops_gently(supervisor, eventually, tmp_path):

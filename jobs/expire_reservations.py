@@ -5,18 +5,16 @@ transaction grows with the backlog. Orders are locked before their reservations,
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from domain.inventory import sql as inventory
 from domain.inventory.model import ExpireReservations
 from domain.journal.declare import Batch, batch
-from domain.journal.model import SYSTEM, BatchOutcome, Event, Succeeded
-from domain.journal.sql import insert_events
-from domain.orders.model import OrderExpired
-from domain.orders.sql import expire_orders, load_reservations_of, lock_orders
+from domain.journal.model import BatchOutcome, Succeeded
+from domain.orders.sql import expire_orders, lock_orders
 from domain.payments.model import VoidPayment
 from domain.pricing.use_sql import return_uses
 
@@ -34,40 +32,34 @@ class Expired(Struct, frozen=True):
 @batch(ExpireReservations)
 async def expire_reservations(batch: Batch[ExpireReservations]) -> Sequence[BatchOutcome]:
     """Expire what a batch names, or one step of whatever is due; every command gets the batch's result."""
-    conn = batch.conn
-    orders: set[UUID] = {order for claimed in batch.commands for order in claimed.command.orders}
-    free: set[UUID] = set()
-    sweeping = any(not claimed.command.orders for claimed in batch.commands)
-    more = False
-    if sweeping:
-        due = await conn.fetch(inventory.DUE_ORDERS, batch.now, STEP_RESERVATIONS)
-        more = len(due) == STEP_RESERVATIONS
-        orders.update(row["order_id"] for row in due if row["order_id"] is not None)
-        free.update(row["id"] for row in due if row["order_id"] is None)
-    await lock_orders(conn, sorted(orders))
-    expired = await expire_orders(conn, sorted(orders), batch.now)
-    held = await load_reservations_of(conn, sorted(expired))
-    ids = sorted(free | set(held))
-    await inventory.lock_reservations(conn, ids)
-    await return_uses(conn, [], sorted(expired), batch.now)
-    ended = await inventory.expire_and_restock(conn, ids)
-    correlation = batch.commands[0].correlation
-    lines: dict[UUID, list[int]] = {order: [] for order in expired}
-    for order, line_no in held.values():
-        lines[order].append(line_no)
-    await insert_events(conn, [_event(o, order.version, lines[o], correlation) for o, order in expired.items()])
-    for gone in expired.values():
+    conn, correlation = batch.conn, batch.commands[0].correlation
+    commands = [claimed.command for claimed in batch.commands]
+    orders = {order for command in commands for order in command.orders}
+    sweeps = [command for command in commands if not command.orders]
+    due: Sequence[Any] = []
+    if sweeps:
+        starts = [command.since for command in sweeps if command.since is not None]
+        since = min(starts) if len(starts) == len(sweeps) else None
+        due = await inventory.load_due(conn, batch.now, since, STEP_RESERVATIONS)
+    held: dict[UUID | None, list[UUID]] = {}
+    for reservation, order, _ in due:
+        held.setdefault(order, []).append(reservation)
+    ids = held.pop(None, [])
+    orders.update(order for order in held if order is not None)
+    await lock_orders(conn, orders)
+    expired = await expire_orders(conn, orders, batch.now, correlation)
+    for order, gone in expired.items():
+        found = held.get(order, ())
+        ids += found if len(found) == len(gone.lines) else gone.reservations(order)
         # Should the money come all the same, the payment is late.
         if gone.payment_id is not None:
             batch.follow_up(VoidPayment(gone.payment_id), correlation)
+    await inventory.lock_reservations(conn, ids)
+    await return_uses(conn, [], sorted(expired), batch.now)
+    ended = await inventory.expire_and_restock(conn, ids)
     # A step that could end nothing must not follow itself up for ever.
-    more = more and bool(ended)
+    more = len(due) == STEP_RESERVATIONS and bool(ended)
     if more:
-        batch.follow_up(ExpireReservations(), correlation)
+        batch.follow_up(ExpireReservations(since=due[-1]["expires_at"]), correlation)
     result = Succeeded(Expired(reservations=ended, orders=len(expired), more=more))
     return [result] * len(batch.commands)
-
-
-def _event(order: UUID, version: int, lines: list[int], correlation: str) -> Event:
-    data = msgspec.json.encode(OrderExpired(tuple(sorted(lines)))).decode()
-    return Event(order, version, "order.expired", data, SYSTEM, correlation)

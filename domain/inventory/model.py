@@ -63,12 +63,16 @@ class Reservation(Struct, frozen=True):
 
 
 class ExpireReservations(Command, frozen=True):
-    """Take back what is due: the reservations of some orders, or, with none named, whatever is due."""
+    """Take back what is due: the reservations of some orders, or, with none named, whatever is due.
+
+    ``since`` is where a sweep goes on: what came due before it has been handled.
+    """
 
     job: ClassVar[str] = "expire_reservations"
     lane: ClassVar[Lane] = Lane.STOCK
 
     orders: tuple[UUID, ...] = ()
+    since: datetime | None = None
 
     def weight(self) -> int:
         """A step of the sweep handles a bounded number of reservations; a named order has a few."""

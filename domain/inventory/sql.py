@@ -5,6 +5,7 @@ every statement of every job. Locking and reading are two statements: one that d
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -108,12 +109,11 @@ CROSS JOIN LATERAL (
 ) d
 """
 
-DUE_ORDERS = """
-SELECT DISTINCT order_id, id FROM (
-    SELECT order_id, id FROM reservations
-    WHERE status = 'active' AND expires_at <= $1
-    ORDER BY expires_at, id LIMIT $2
-) due
+# What has ended leaves dead entries at the start of the index: a step begins where the last one came to ($2).
+DUE = """
+SELECT id, order_id, expires_at FROM reservations
+WHERE status = 'active' AND expires_at <= $1 AND expires_at >= coalesce($2::timestamptz, '-infinity')
+ORDER BY expires_at, id LIMIT $3
 """
 
 LOCK_RESERVATIONS = """
@@ -140,13 +140,13 @@ ended AS (
                            actor, reason)
     SELECT id, $8::text, variant_id, seller_id, location, CASE WHEN $8 = 'sold' THEN -quantity ELSE 0 END, -quantity,
            actor, reason
-    FROM ended
+    FROM ended RETURNING 1
 ), told AS (
     INSERT INTO events (stream, version, type, data, actor, correlation)
     SELECT id, version, $9, jsonb_build_object(
         'variant_id', variant_id, 'seller_id', seller_id, 'location', location, 'quantity', quantity, 'owner', owner,
         'reason', reason), actor, correlation
-    FROM ended WHERE order_id IS NULL
+    FROM ended WHERE order_id IS NULL RETURNING 1
 )
 """
 
@@ -154,9 +154,14 @@ END_RESERVATIONS = f"WITH {_ENDING} SELECT variant_id, seller_id, location, quan
 
 # What was reserved is free again, in the same statement. It can't oversell and makes nothing low, so there is nothing
 # to check and nothing to tell; a row that changed before its lock was had is read anew for the update, as any row is.
+# That all else has been written is asked for first: parts of a statement that nothing reads run at its end, and placing
+# would wait for the stock meanwhile.
 EXPIRE_AND_RESTOCK = f"""
-WITH {_ENDING}, freed AS MATERIALIZED (
-    SELECT variant_id, seller_id, location, sum(quantity)::int AS units FROM ended GROUP BY 1, 2, 3
+WITH {_ENDING}, written AS MATERIALIZED (
+    SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM told) AS n
+), freed AS MATERIALIZED (
+    SELECT variant_id, seller_id, location, sum(quantity)::int AS units
+    FROM ended, written WHERE written.n > 0 GROUP BY 1, 2, 3
 ), locked AS MATERIALIZED (
     SELECT k.variant_id, k.seller_id, k.location, f.units FROM stock k
     JOIN freed f ON f.variant_id = k.variant_id AND f.seller_id = k.seller_id AND f.location = k.location
@@ -290,6 +295,11 @@ class Ended(Struct, frozen=True):
         """What expires the orders that reservations belonged to which were taken back as due."""
         orders = sorted({row["order_id"] for row in self.rows if row["order_id"] is not None})
         return [ExpireReservations(orders=tuple(orders[n : n + 100])) for n in range(0, len(orders), 100)]
+
+
+async def load_due(conn: Connection, now: datetime, since: datetime | None, most: int) -> Sequence[Any]:
+    """The oldest due reservations, from a time on if one is given: id, order_id and expires_at, by expires_at."""
+    return await conn.fetch(DUE, now, since, most)
 
 
 async def lock_reservations(conn: Connection, ids: Iterable[UUID]) -> None:

@@ -4,7 +4,7 @@ Invariant: lines and price versions are only ever inserted; the database refuses
 found by the order's id, so no statement needs an index of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from domain.ids import Kind, child
 from domain.inventory.limit_sql import limited_rows
 from domain.inventory.model import StockKey
 from domain.inventory.sql import movement_rows, reservation_rows
-from domain.journal.model import Status
+from domain.journal.model import SYSTEM, Status
 from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
 from domain.orders.model import Fulfilment, LineRow, OrderRow, Payment, PlacementPlan
@@ -143,13 +143,27 @@ FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::times
 WHERE o.id = t.id
 """
 
-# An order is expired only by what the row says under its lock: due, not paid, and not over already.
+# An order is expired only by what the row says under its lock: due, not paid, and not over already. A sweep expires
+# thousands in a second, so each tells of it in the same statement, with its lines that aren't cancelled.
 EXPIRE_ORDERS = """
-UPDATE orders o SET expired_at = $2, version = o.version + 1
-WHERE o.id = ANY ($1::uuid[]) AND o.expired_at IS NULL AND o.expires_at <= $2
-  AND o.payment IN ('unpaid', 'pending', 'action_required', 'failed')
-  AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
-RETURNING o.id, o.version, CASE WHEN o.payment IN ('pending', 'action_required') THEN o.payment_id END AS payment_id
+WITH gone AS (
+    UPDATE orders o SET expired_at = $2, version = o.version + 1
+    WHERE o.id = ANY ($1::uuid[]) AND o.expired_at IS NULL AND o.expires_at <= $2
+      AND o.payment IN ('unpaid', 'pending', 'action_required', 'failed')
+      AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
+    RETURNING o.id, o.version,
+              CASE WHEN o.payment IN ('pending', 'action_required') THEN o.payment_id END AS payment_id
+), expired AS MATERIALIZED (
+    SELECT id, version, payment_id, ARRAY(
+        SELECT l.line_no FROM order_lines l WHERE l.order_id = gone.id AND NOT EXISTS (
+            SELECT FROM cancelled_lines c WHERE c.order_id = l.order_id AND c.line_no = l.line_no)
+        ORDER BY l.line_no
+    ) AS lines FROM gone
+), told AS (
+    INSERT INTO events (stream, version, type, data, actor, correlation)
+    SELECT id, version, 'order.expired', jsonb_build_object('lines', to_jsonb(lines)), $3, $4 FROM expired
+)
+SELECT id, payment_id, lines FROM expired
 """
 
 
@@ -242,9 +256,9 @@ def _terms_record(terms: FrozenTerms) -> tuple[object, ...]:
     )
 
 
-async def lock_orders(conn: Connection, ids: Sequence[UUID]) -> None:
+async def lock_orders(conn: Connection, ids: Collection[UUID]) -> None:
     """Lock orders in id order; read them in a later statement."""
-    await conn.execute(LOCK_ORDERS, sorted(ids))
+    await conn.execute(LOCK_ORDERS, ids)
 
 
 async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, OpenOrder]:
@@ -363,26 +377,19 @@ async def load_stock_lines(conn: Connection, orders: Sequence[UUID]) -> dict[UUI
 
 
 class ExpiredOrder(Struct, frozen=True):
-    """An order that has just expired: its stream's version, and the payment of it that was under way."""
+    """An order that has just expired: its lines that weren't cancelled, and the payment of it that was under way."""
 
-    version: int
+    lines: Sequence[int]
     payment_id: UUID | None
 
-
-async def expire_orders(conn: Connection, ids: Sequence[UUID], now: datetime) -> dict[UUID, ExpiredOrder]:
-    """Expire locked orders that are due and not paid."""
-    rows = await conn.fetch(EXPIRE_ORDERS, ids, now)
-    return {row["id"]: ExpiredOrder(row["version"], row["payment_id"]) for row in rows}
+    def reservations(self, order: UUID) -> list[UUID]:
+        """The ids of what its lines held."""
+        return [child(order, Kind.RESERVATION, line_no) for line_no in self.lines]
 
 
-LOAD_OPEN_LINES = """
-SELECT l.order_id, l.line_no FROM order_lines l
-WHERE l.order_id = ANY ($1::uuid[])
-  AND NOT EXISTS (SELECT FROM cancelled_lines c WHERE c.order_id = l.order_id AND c.line_no = l.line_no)
-"""
-
-
-async def load_reservations_of(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, tuple[UUID, int]]:
-    """The reservation ids of orders' lines that aren't cancelled, with (order id, line no.) each."""
-    rows = await conn.fetch(LOAD_OPEN_LINES, orders)
-    return {child(row["order_id"], Kind.RESERVATION, row["line_no"]): (row["order_id"], row["line_no"]) for row in rows}
+async def expire_orders(
+    conn: Connection, ids: Collection[UUID], now: datetime, correlation: str
+) -> dict[UUID, ExpiredOrder]:
+    """Expire locked orders that are due and not paid, and tell of it."""
+    rows = await conn.fetch(EXPIRE_ORDERS, ids, now, SYSTEM, correlation)
+    return {order: ExpiredOrder(lines, payment_id) for order, payment_id, lines in rows}

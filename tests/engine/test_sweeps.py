@@ -75,9 +75,17 @@ async def test_expiry_takes_bounded_steps_and_follows_itself_up(rig: Rig, monkey
     await rig.drain(rig.runner(place_orders))
     past = "now() - interval '1 minute'"
     await rig.conn.execute(f"UPDATE orders SET expires_at = {past}; UPDATE reservations SET expires_at = {past}")
+    apart = "UPDATE reservations SET expires_at = expires_at + make_interval(secs => $2) WHERE order_id = $1"
+    await rig.conn.executemany(apart, [(order, n) for n, order in enumerate(orders)])
+    times = await rig.conn.fetch("SELECT expires_at FROM reservations ORDER BY expires_at")
     await submit(rig.conn, ExpireReservations())
     reports = await rig.drain(rig.runner(expire_reservations))
     assert len(reports) == 3
+    steps = await rig.conn.fetch("SELECT payload FROM commands WHERE job = 'expire_reservations' ORDER BY id")
+    since = [msgspec.json.decode(row["payload"], type=ExpireReservations).since for row in steps]
+    assert since == [None, times[2]["expires_at"], times[5]["expires_at"]], (
+        "each step goes on where the last one came to"
+    )
     expired = await rig.conn.fetchval("SELECT count(*) FROM orders WHERE expired_at IS NOT NULL")
     assert expired == len(orders)
     assert await rig.conn.fetchval("SELECT reserved FROM stock") == 0

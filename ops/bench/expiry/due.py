@@ -57,7 +57,8 @@ INSERT INTO events (stream, version, type, data, actor)
 _HOLDS = """
 INSERT INTO reservations (id, variant_id, seller_id, quantity, owner, order_id, expires_at)
     SELECT id, variant_id, seller_id, 1, buyer, CASE WHEN ordered THEN parent END,
-           now() - interval '1 minute' - make_interval(secs => n % 1000) FROM units ORDER BY n;
+           now() - interval '1 minute' - make_interval(secs => ((SELECT max(n) FROM asked) - n) / 1000.0)
+    FROM units ORDER BY n;
 INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, actor, at)
     SELECT id, 'reserved', variant_id, seller_id, 1, buyer, now() - interval '1 hour' FROM units ORDER BY n;
 INSERT INTO events (stream, version, type, data, actor)

@@ -25,3 +25,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     reset_link_seconds: int = 3_600
     chargeback_liability: str = "seller"
     payment_check_seconds: float = 300.0
+    payout_hold_seconds: int = 604_800
+    payout_minimum_minor: int = 100
+    return_seconds: int = 2_592_000

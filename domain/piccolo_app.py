@@ -39,7 +39,30 @@ from domain.journal.tables import (
     Runs,
     Workers,
 )
-from domain.orders.tables import CancelledLines, CartLines, Carts, OrderLines, Orders, PriceVersions, SellerOrders
+from domain.orders.tables import (
+    CancelledLines,
+    CartLines,
+    Carts,
+    LineCredits,
+    OrderLines,
+    OrderNotes,
+    Orders,
+    PriceVersions,
+    Returns,
+    SellerOrders,
+    Shipments,
+    ShippingCredits,
+)
+from domain.payments.ledger_tables import (
+    InvoiceCounters,
+    Invoices,
+    LedgerAccounts,
+    LedgerEntries,
+    PayoutItems,
+    PayoutOrders,
+    Payouts,
+    Settlements,
+)
 from domain.payments.tables import (
     Chargebacks,
     CommissionReversals,
@@ -110,6 +133,11 @@ TABLES = [
     OrderLines,
     PriceVersions,
     CancelledLines,
+    Shipments,
+    Returns,
+    LineCredits,
+    ShippingCredits,
+    OrderNotes,
     Carts,
     CartLines,
     Payments,
@@ -118,6 +146,14 @@ TABLES = [
     OrphanedCharges,
     Reconciliations,
     CommissionReversals,
+    LedgerEntries,
+    LedgerAccounts,
+    Settlements,
+    Payouts,
+    PayoutItems,
+    PayoutOrders,
+    InvoiceCounters,
+    Invoices,
     SandboxIntents,
 ]
 

@@ -101,6 +101,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
 
     payment_check_seconds: Seconds = 300.0
     chargeback_liability: Literal["seller", "platform"] = "seller"
+    payout_hold_seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)] = 604_800
+    payout_minimum_minor: Annotated[int, Meta(ge=1, le=10**12)] = 100
+    return_seconds: Annotated[int, Meta(ge=1, le=3_660 * 86_400)] = 2_592_000
 
     api_key_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
     api_key_days_max: Annotated[int, Meta(ge=1, le=3_660)] = 366
@@ -137,6 +140,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             reset_link_seconds=self.reset_link_seconds,
             chargeback_liability=self.chargeback_liability,
             payment_check_seconds=self.payment_check_seconds,
+            payout_hold_seconds=self.payout_hold_seconds,
+            payout_minimum_minor=self.payout_minimum_minor,
+            return_seconds=self.return_seconds,
         )
 
     def encryption_secrets(self) -> tuple[str, ...]:

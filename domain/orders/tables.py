@@ -91,6 +91,83 @@ class CancelledLines(Table):
     paid = Boolean(default=False)
 
 
+class Shipments(Table):
+    """What a seller sent of a seller order: units of lines, arrays beside each other."""
+
+    id = UUID(primary_key=True, default=None)
+    order_id = UUID(default=None)
+    seller_no = SmallInt(default=None)
+    seller_id = UUID(default=None)
+    lines = Array(base_column=SmallInt(), default=None)
+    quantities = Array(base_column=Integer(), default=None)
+    carrier = Text(default=None)
+    tracking = Text(null=True, default=None)
+    state = Text(default="shipped")
+    shipped_at = Timestamptz(default=None)
+    delivered_at = Timestamptz(null=True, default=None)
+
+
+class Returns(Table):
+    """What a buyer sends back of a seller order: units of lines, arrays beside each other."""
+
+    id = UUID(primary_key=True, default=None)
+    order_id = UUID(default=None)
+    seller_no = SmallInt(default=None)
+    seller_id = UUID(default=None)
+    lines = Array(base_column=SmallInt(), default=None)
+    quantities = Array(base_column=Integer(), default=None)
+    received = Array(base_column=Integer(), default=[])
+    restocked = Array(base_column=Integer(), default=[])
+    state = Text(default="requested")
+    reason = Text(default=None)
+    answer = Text(default="")
+    requested_by = UUID(default=None)
+    requested_at = Timestamptz(default=None)
+    decided_by = UUID(null=True, default=None)
+    decided_at = Timestamptz(null=True, default=None)
+    received_by = UUID(null=True, default=None)
+    received_at = Timestamptz(null=True, default=None)
+
+
+class LineCredits(Table):
+    """What a buyer gets back of a line, append-only, keyed (order, line number, cause)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    line_no = SmallInt(default=None)
+    cause_id = UUID(default=None)
+    quantity = Integer(default=None)
+    unshipped = Integer(default=None)
+    net_minor = BigInt(default=None)
+    platform_discount_minor = BigInt(default=None)
+    tax_minor = BigInt(default=None)
+    added_tax_minor = BigInt(default=None)
+    at = Timestamptz(default=None)
+
+
+class ShippingCredits(Table):
+    """What a buyer gets back of a seller's shipping, append-only, keyed (order, number of the seller order)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    seller_no = SmallInt(default=None)
+    cause_id = UUID(default=None)
+    net_minor = BigInt(default=None)
+    platform_discount_minor = BigInt(default=None)
+    tax_minor = BigInt(default=None)
+    added_tax_minor = BigInt(default=None)
+    at = Timestamptz(default=None)
+
+
+class OrderNotes(Table):
+    """What sellers and the platform write down about an order, append-only."""
+
+    id = UUID(primary_key=True, default=None)
+    order_id = UUID(default=None)
+    seller_id = UUID(null=True, default=None)
+    author = UUID(default=None)
+    text = Text(default=None)
+    at = Timestamptz(default=None)
+
+
 class Carts(Table):
     """What somebody means to order; its status follows from the order of its last checkout."""
 

@@ -53,24 +53,22 @@ from domain.orders.tables import (
     Shipments,
     ShippingCredits,
 )
-from domain.payments.ledger_tables import (
+from domain.payments.tables import (
+    Chargebacks,
+    CommissionReversals,
     InvoiceCounters,
     Invoices,
     LedgerAccounts,
     LedgerEntries,
+    OrphanedCharges,
+    Payments,
     PayoutItems,
     PayoutOrders,
     Payouts,
-    Settlements,
-)
-from domain.payments.tables import (
-    Chargebacks,
-    CommissionReversals,
-    OrphanedCharges,
-    Payments,
     Reconciliations,
     Refunds,
     SandboxIntents,
+    Settlements,
 )
 from domain.pricing.tables import (
     CodeBatches,

@@ -22,7 +22,7 @@ class LedgerAccount(StrEnum):
     PROMOTION_COST = "promotion_cost"
     """the platform's share of discounts"""
     REFUNDS = "refunds"
-    """what buyers are owed: captured and not (or no longer) paying for anything, until their gateway has given it back"""
+    """what buyers are owed: captured for nothing (or nothing any more), until their gateway has given it back"""
     TAX = "tax"
     SHIPPING = "shipping"
     """what buyers paid for shipping, on its way to the sellers"""

@@ -1,6 +1,6 @@
-"""The tables of payments, as Piccolo knows them."""
+"""The tables of payments, the ledger, payouts and invoices, as Piccolo knows them."""
 
-from piccolo.columns import UUID, Array, BigInt, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -106,3 +106,100 @@ class CommissionReversals(Table):
     cause_id = UUID(default=None)
     amount_minor = BigInt(default=None)
     at = Timestamptz()
+
+
+class LedgerEntries(Table):
+    """Debits (positive) and credits of accounts, append-only, keyed (cause, kind, number)."""
+
+    cause_id = UUID(primary_key=True, default=None)
+    kind = Text(default=None)
+    entry_no = SmallInt(default=None)
+    account = Text(default=None)
+    owner = Text(default=None)
+    currency = Text(default=None)
+    amount_minor = BigInt(default=None)
+    order_id = UUID(null=True, default=None)
+    at = Timestamptz(default=None)
+    position = BigInt()
+
+
+class LedgerAccounts(Table):
+    """What the entries of each account sum to, keyed (account, owner, currency)."""
+
+    account = Text(primary_key=True, default=None)
+    owner = Text(default=None)
+    currency = Text(default=None)
+    balance_minor = BigInt(default=None)
+
+
+class Settlements(Table):
+    """What sellers have of their seller orders that no payout has taken yet, keyed (order, number)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    seller_no = SmallInt(default=None)
+    seller_id = UUID(default=None)
+    currency = Text(default=None)
+    balance_minor = BigInt(default=None)
+    settles_at = Timestamptz(null=True, default=None)
+    disputes = SmallInt(default=0)
+
+
+class Payouts(Table):
+    """Batches of money for sellers."""
+
+    id = UUID(primary_key=True, default=None)
+    currency = Text(default=None)
+    state = Text(default=None)
+    until = Timestamptz(default=None)
+    minimum_minor = BigInt(default=None)
+    sellers = Integer(default=0)
+    orders = Integer(default=0)
+    total_minor = BigInt(default=0)
+    created_by = UUID(default=None)
+    created_at = Timestamptz(default=None)
+    approved_by = UUID(null=True, default=None)
+    approved_at = Timestamptz(null=True, default=None)
+    ended_at = Timestamptz(null=True, default=None)
+    reason = Text(null=True, default=None)
+
+
+class PayoutItems(Table):
+    """What a payout has for each seller, keyed (payout, seller)."""
+
+    payout_id = UUID(primary_key=True, default=None)
+    seller_id = UUID(default=None)
+    amount_minor = BigInt(default=None)
+    orders = Integer(default=None)
+    state = Text(default="included")
+    reason = Text(null=True, default=None)
+
+
+class PayoutOrders(Table):
+    """The seller orders that a seller's part of a payout is of, append-only, keyed (payout, seller, order)."""
+
+    payout_id = UUID(primary_key=True, default=None)
+    seller_id = UUID(default=None)
+    order_id = UUID(default=None)
+    seller_no = SmallInt(default=None)
+    amount_minor = BigInt(default=None)
+
+
+class InvoiceCounters(Table):
+    """The last number of each seller's invoices and credit notes, keyed (seller, kind)."""
+
+    seller_id = UUID(primary_key=True, default=None)
+    kind = Text(default=None)
+    last = Integer(default=None)
+
+
+class Invoices(Table):
+    """Invoices of seller orders and credit notes, append-only, keyed (order, number of the seller order, cause)."""
+
+    order_id = UUID(primary_key=True, default=None)
+    seller_no = SmallInt(default=None)
+    cause_id = UUID(default=None)
+    seller_id = UUID(default=None)
+    kind = Text(default=None)
+    number = Integer(default=None)
+    issued_at = Timestamptz(default=None)
+    content = JSONB(default=None)

@@ -1,12 +1,13 @@
 """Orders: place, look up, list, cancel."""
 
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
 
@@ -18,16 +19,20 @@ from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, problem_of, problem_response, refuse
 from api.submission import JobView, submit
+from domain.accounts.email import email_key
 from domain.accounts.model import Role, Scope
+from domain.ids import parse_order_number
 from domain.journal.model import Status
 from domain.journal.reads import load_jobs
 from domain.orders.model import LINES_CEILING, CancelOrder, LineNo, OrderStatus, PlaceOrder
-from domain.orders.reads import OrderSummary, TimelineEntry, list_orders, load_timeline
+from domain.orders.reads import OrderSummary, TimelineEntry, load_timeline
+from domain.orders.search_reads import EARLIEST, LATEST, OrderSearch, search_orders
 from domain.payments.reads import OrderWithPayments, load_order_with_payments
 from domain.rejections import Code, Rejection
 from infra.security import Principal
 
 JSON = "application/json"
+NUMBER_LENGTH_MAX = 40
 
 
 class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,12 +92,46 @@ async def place_order(request: Request[Any, Any, Any]) -> ASGIResponse:
     responses={200: ResponseSpec(OrderPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_own_orders(
-    request: Request[Any, Any, Any], limit: Limit = None, cursor: Cursor = None
+    request: Request[Any, Any, Any],
+    *,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    number: Annotated[str | None, QueryParameter(name="number", max_length=NUMBER_LENGTH_MAX)] = None,
+    email: Annotated[str | None, QueryParameter(name="email", max_length=254)] = None,
+    seller: Annotated[UUID | None, QueryParameter(name="seller")] = None,
+    status: Annotated[OrderStatus | None, QueryParameter(name="status")] = None,
+    placed_from: Annotated[date | None, QueryParameter(name="placed_from")] = None,
+    placed_to: Annotated[date | None, QueryParameter(name="placed_to")] = None,
 ) -> Response[bytes]:
-    """Show a buyer's own orders; an admin's list holds all."""
+    """Show a buyer's own orders; an admin's list holds all. All filters that are given must fit.
+
+    `number` is taken as a person types it: with or without hyphens, in any case, O for 0 and I or L for 1. `email` is
+    the order's address or that of its buyer's account, however it is written. The days are those of UTC, both included.
+    """
     principal = await authorise(request)
-    read = partial(list_orders, buyer=None if principal.is_admin else principal.id)
-    return await newest_first(request, OrderPage, limit, cursor, read)
+    wanted = OrderSearch(
+        buyer=None if principal.is_admin else principal.id,
+        number=None if number is None else _number(number),
+        email_key=None if email is None else email_key(email),
+        seller=seller,
+        status=status,
+        placed_from=None if placed_from is None else _begin_of(placed_from, "placed_from"),
+        placed_before=None if placed_to is None else _begin_of(placed_to, "placed_to") + timedelta(days=1),
+    )
+    return await newest_first(request, OrderPage, limit, cursor, partial(search_orders, wanted=wanted))
+
+
+def _number(text: str) -> int:
+    number = parse_order_number(text)
+    if number is None:
+        raise refuse(400, Code.INVALID_REQUEST, "an order's number has twelve digits, as 7Z0K-93QM-1T8C has", "number")
+    return number
+
+
+def _begin_of(day: date, name: str) -> datetime:
+    if not EARLIEST.year <= day.year < LATEST.year:
+        raise refuse(400, Code.INVALID_REQUEST, "a day of the years 2000 to 2999", name)
+    return datetime.combine(day, time(), UTC)
 
 
 @get(

@@ -16,6 +16,7 @@ CHILDREN_MAX = 1024
 
 ORDER_NUMBER_DIGITS = 12
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TYPED = str.maketrans("OIL", "011", "- ")
 
 
 class Kind(IntEnum):
@@ -89,3 +90,17 @@ def format_order_number(number: int) -> str:
     """Write an order number in Crockford's base 32, in three groups of four: ``7Z0K-93QM-1T8C``."""
     digits = "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(5 * (ORDER_NUMBER_DIGITS - 1), -1, -5))
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
+def parse_order_number(text: str) -> int | None:
+    """Read an order number as a person types it; None when it is none.
+
+    As Crockford says, case and hyphens don't matter, and O is read as 0, I and L as 1. Spaces don't matter either.
+    """
+    digits = text.upper().translate(_TYPED)
+    if not text.isascii() or len(digits) != ORDER_NUMBER_DIGITS or not set(digits) <= set(_CROCKFORD):
+        return None
+    number = 0
+    for digit in digits:
+        number = number << 5 | _CROCKFORD.index(digit)
+    return number

@@ -83,7 +83,8 @@ CONFIRMED = frozenset({Payment.AUTHORIZED, Payment.PAID, Payment.PARTIALLY_REFUN
 """Payments of orders that were confirmed."""
 UNDER_WAY = frozenset({Payment.PENDING, Payment.ACTION_REQUIRED})
 """Payments of which nobody knows yet how they end."""
-_ENDED = {Fulfilment.DELIVERED, Fulfilment.RETURNED, Fulfilment.CANCELLED}
+ENDED = frozenset({Fulfilment.DELIVERED, Fulfilment.RETURNED, Fulfilment.CANCELLED})
+"""Seller orders of which nothing is left to be sent."""
 
 
 def next_payment(payment: Payment, step: PaymentStep) -> Payment | Rejection:
@@ -103,7 +104,7 @@ def order_status(payment: Payment, fulfilments: Iterable[Fulfilment], *, expired
     seen = set(fulfilments)
     if payment is Payment.VOIDED or seen == {Fulfilment.CANCELLED}:
         return OrderStatus.CANCELLED
-    if seen <= _ENDED:
+    if seen <= ENDED:
         return OrderStatus.COMPLETED
     return OrderStatus.CONFIRMED if payment in CONFIRMED else OrderStatus.PENDING_PAYMENT
 

@@ -47,9 +47,6 @@ SELECT version, {PRICE_NAMES} FROM price_versions WHERE order_id = $1 ORDER BY v
 
 LOAD_RESERVATIONS = "SELECT id, status, quantity, expires_at FROM reservations WHERE id = ANY ($1::uuid[])"
 
-LIST_OF_BUYER = "SELECT id FROM orders WHERE buyer = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
-LIST_ALL = "SELECT id FROM orders WHERE id < $1 ORDER BY id DESC LIMIT $2"
-
 LOAD_TIMELINE = "SELECT version, type, data::text AS data, actor, at FROM events WHERE stream = $1 ORDER BY version"
 
 
@@ -201,13 +198,8 @@ def _line(line: Any, currency: str) -> LineView:
     )
 
 
-async def list_orders(conn: Connection, *, buyer: UUID | None, below: UUID, limit: int) -> list[OrderSummary]:
-    """Read a page of a buyer's orders, or of all, newest first."""
-    if buyer is None:
-        found = await conn.fetch(LIST_ALL, below, limit)
-    else:
-        found = await conn.fetch(LIST_OF_BUYER, buyer, below, limit)
-    order_ids = [row["id"] for row in found]
+async def load_summaries(conn: Connection, order_ids: Sequence[UUID]) -> list[OrderSummary]:
+    """Read orders for a list, newest first."""
     if not order_ids:
         return []
     fulfilments: dict[UUID, list[Fulfilment]] = {order_id: [] for order_id in order_ids}

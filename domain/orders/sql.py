@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from domain.accounts.email import email_key
 from domain.connection import Connection
 from domain.ids import Kind, child
 from domain.inventory.limit_sql import limited_rows
@@ -33,6 +34,7 @@ ORDER_COLUMNS = (
     ("number", "bigint"),
     ("buyer", "uuid"),
     ("email", "text"),
+    ("email_key", "text"),
     ("currency", "text"),
     ("placed_at", "timestamptz"),
     ("expires_at", "timestamptz"),
@@ -216,6 +218,7 @@ def _order_record(order: OrderRow) -> tuple[object, ...]:
         order.number,
         order.buyer,
         order.email,
+        None if order.email is None else email_key(order.email),
         order.currency,
         order.placed_at,
         order.expires_at,

@@ -21,6 +21,7 @@ class Orders(Table):
     ship_to = JSONB(null=True, default=None)
     payment_id = UUID(null=True, default=None)
     held_by = UUID(null=True, default=None)
+    email_key = Text(null=True, default=None)
 
 
 class SellerOrders(Table):

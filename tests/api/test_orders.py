@@ -1,5 +1,6 @@
 """Orders over real HTTP, from request to placed, looked up, listed and cancelled."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -291,3 +292,38 @@ def test_a_guest_orders_with_an_address_and_follows_the_order(shop: Shop):
     assert_problem(shop.http.get(f"/orders/{shown['id']}", headers=another), 404, "not_found")
     cancelled = shop.http.post(f"/orders/{shown['id']}/cancel", headers={**guest, **wait()})
     assert cancelled.status_code == 200, cancelled.text
+
+
+def test_an_admin_finds_orders_by_number_address_seller_status_and_day(shop: Shop):
+    first, second = shop.offers(offers=2, sellers=2)
+    email = f"{uuid4().hex}@example.com"
+    guest = {"Authorization": f"Bearer {shop.http.post('/auth/guest').json()['access_token']}"}
+    buyer = shop.account(email=f"x{email}")
+    theirs = place(shop, guest, order(first) | {"email": email})
+    own = place(shop, bearer(subject=buyer), order(first, second))
+    cancel(shop, guest, theirs)
+
+    def found(who: dict[str, str] | None = None, **wanted: object) -> list[str]:
+        answer = shop.http.get("/orders", params=wanted, headers=who or bearer(Role.ADMIN))
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["items"]]
+
+    typed = own["result"]["number"].lower().replace("-", " ").replace("0", "o")
+    assert found(number=typed) == [own["id"]]
+    assert found(email=email.upper()) == [theirs["id"]]
+    assert found(email=f"X{email}") == [own["id"]]
+    assert found(seller=first.seller_id) == [own["id"], theirs["id"]]
+    assert found(seller=first.seller_id, status="cancelled") == [theirs["id"]]
+    today = datetime.now(UTC).date()
+    assert found(seller=second.seller_id, placed_from=today - timedelta(days=1), placed_to=today) == [own["id"]]
+    assert found(seller=second.seller_id, placed_to=today - timedelta(days=2)) == []
+    assert found(bearer(subject=buyer), status="pending_payment") == [own["id"]]
+    assert found(bearer(subject=buyer), number=theirs["result"]["number"]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("number", "123"), ("placed_from", "0001-01-01"), ("placed_to", "9999-12-31")]
+)
+def test_what_nothing_can_be_looked_for_by_is_refused(shop: Shop, name: str, value: str):
+    answer = shop.http.get("/orders", params={name: value}, headers=bearer(Role.ADMIN))
+    assert_problem(answer, 400, Code.INVALID_REQUEST, name)

@@ -114,3 +114,18 @@ async def test_postgresql_reads_the_same_time_from_an_id_and_sorts_ids_as_we_do(
 def test_every_kind_of_child_has_room_in_an_id():
     parent = ids.compose(1, b"\xff" * 8)
     assert {ids.parent(ids.child(parent, kind, ids.CHILDREN_MAX - 1)) for kind in ids.Kind} == {parent}
+
+
+def test_an_order_number_is_read_as_a_person_types_it():
+    number = ids.order_number(new_id())
+    written = ids.format_order_number(number)
+    assert ids.parse_order_number(written) == number
+    assert ids.parse_order_number(f" {written.lower().replace('-', ' ')} ") == number
+    assert ids.parse_order_number("0O1I-l1LO-oi00") == ids.parse_order_number("0011-1110-0100")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7Z0K-93QM-1T8", "7Z0K-93QM-1T8CC", "7Z0K-93QM-1T8U", "7Z0K-93QM-1T8é", "7Z0K-93QM-1Tß"]
+)
+def test_what_is_no_order_number_is_none(text: str):
+    assert ids.parse_order_number(text) is None

@@ -14,7 +14,16 @@ from domain.journal import sql as journal
 from domain.orders import reads as order_reads
 from domain.orders import sql as orders
 from infra.clock import new_id
-from tests.sql import cart_rows, offer_rows, payment_rows, pricing_rows, product_rows, sandbox_rows, taxonomy_rows
+from tests.sql import (
+    cart_rows,
+    offer_rows,
+    order_rows,
+    payment_rows,
+    pricing_rows,
+    product_rows,
+    sandbox_rows,
+    taxonomy_rows,
+)
 
 ROWS = 12_000
 
@@ -75,6 +84,7 @@ def statements(sample: Any) -> Arguments:
         **_of_the_queue(sample),
         **_of_jobs(sample),
         **_of_orders(sample),
+        **order_rows.statements(sample),
         **_of_stock(sample),
         **taxonomy_rows.statements(),
         **offer_rows.statements(sample),
@@ -176,8 +186,6 @@ def _of_orders(sample: Any) -> Arguments:
         (v, "LOAD_LINES"): (ids,),
         (v, "LOAD_PRICE"): (ids[0],),
         (v, "LOAD_RESERVATIONS"): (ids,),
-        (v, "LIST_OF_BUYER"): (buyer, bounds[1], 50),
-        (v, "LIST_ALL"): (bounds[1], 50),
         (v, "LOAD_TIMELINE"): (ids[0],),
     }
 

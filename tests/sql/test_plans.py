@@ -13,6 +13,7 @@ import pytest
 
 from domain.catalog import listing_reads
 from domain.catalog.listing import Sort
+from domain.orders import search_reads
 from infra import postgres
 from ops.stack import EmbeddedStack
 from tests import databases
@@ -27,6 +28,7 @@ MODULES = [
     "domain.journal.reads",
     "domain.orders.sql",
     "domain.orders.reads",
+    "domain.orders.search_reads",
     "domain.inventory.sql",
     "domain.inventory.stock_sql",
     "domain.inventory.hold_sql",
@@ -75,6 +77,9 @@ QUERIES: dict[tuple[str, str], str] = {
     (listing_reads.__name__, f"{name} {key}"): statement
     for name, of in (("WALKS", listing_reads.WALKS), ("GATHERINGS", listing_reads.GATHERINGS))
     for key, statement in of.items()
+}
+QUERIES |= {
+    (search_reads.__name__, f"SEARCHES {filters}"): statement for filters, statement in search_reads.SEARCHES.items()
 }
 NAMES = [f"{module.removeprefix('domain.')}.{name}" for module, name in QUERIES]
 

@@ -97,7 +97,9 @@ CREATE INDEX order_notes_order ON order_notes (order_id, id);
 """
 
 SEARCH = """
-CREATE INDEX orders_email ON orders (email, id) WHERE email IS NOT NULL;
+-- What the order's e-mail address is compared by (domain/accounts/email.py).
+ALTER TABLE orders ADD COLUMN email_key text CHECK (length(email_key) BETWEEN 3 AND 640);
+CREATE INDEX orders_email ON orders (email_key, id) WHERE email_key IS NOT NULL;
 CREATE INDEX seller_orders_seller ON seller_orders (seller_id, order_id);
 """
 

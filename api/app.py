@@ -28,6 +28,7 @@ from api import (
     inventory,
     jobs,
     keys,
+    notes,
     offers,
     operation,
     orders,
@@ -63,6 +64,7 @@ from infra.tasks import end
 log = telemetry.logger()
 ROUTERS = (
     orders.router,
+    notes.router,
     payments.router,
     quotes.router,
     carts.router,

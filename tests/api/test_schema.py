@@ -17,6 +17,8 @@ ROUTES = {
     "GET /orders": {200, 400, 401, 403, 503},
     "GET /orders/{order_id}": {200, 401, 403, 404, 503},
     "GET /orders/{order_id}/timeline": {200, 401, 403, 404, 503},
+    "POST /orders/{order_id}/notes": {201, 400, 401, 403, 404, 413, 415, 422, 503},
+    "GET /orders/{order_id}/notes": {200, 400, 401, 403, 404, 503},
     "POST /orders/{order_id}/payment": {200, 202, 400, 401, 402, 403, 404, 409, 413, 415, 422, 500, 503},
     "POST /orders/{order_id}/confirm-payment": {200, 202, 400, 401, 402, 403, 404, 409, 422, 500, 503},
     "POST /orders/{order_id}/capture": {200, 202, 400, 401, 403, 404, 409, 422, 500, 503},

@@ -260,6 +260,8 @@ ENTRIES = {
     "GET /orders": Entry(Things.fresh_order),
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),
+    "POST /orders/{order_id}/notes": Entry(Things.order_of_ones_goods, {"text": "a test"}),
+    "GET /orders/{order_id}/notes": Entry(Things.order_of_ones_goods),
     "POST /orders/{order_id}/cancel": Entry(Things.order),
     "POST /orders/{order_id}/payment": Entry(Things.fresh_order, body={"gateway": "sandbox", "token": "tok_ok"}),
     "POST /orders/{order_id}/confirm-payment": Entry(Things.order),

@@ -72,6 +72,7 @@ INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.pla
 {sandbox_rows.FILL}
 {cart_rows.FILL}
 {payment_rows.FILL}
+{order_rows.FILL}
 """
 
 

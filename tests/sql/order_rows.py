@@ -1,12 +1,18 @@
-"""Arguments for the statements that look for orders."""
+"""Rows of notes, and arguments for their statements and for those that look for orders."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.orders import search_reads
+from domain.orders import note_sql, search_reads
+from infra.clock import new_id
 
 LAST = UUID(int=2**128 - 1)
+
+FILL = """
+INSERT INTO order_notes (id, order_id, seller_id, author, text, at)
+    SELECT id, id, CASE WHEN n % 2 = 0 THEN seller END, buyer, 'T', now() FROM numbers;
+"""
 
 
 def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
@@ -20,7 +26,17 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         "status": "confirmed",
     }
     page = (LAST, UUID(int=0), now - timedelta(days=7), now, 50)
-    return {
+    n = note_sql.__name__
+    ids, seller = sample["ids"], sample["sellers"][0]
+    count = len(ids)
+    notes = ([new_id() for _ in ids], ids, sample["sellers"], sample["buyers"], ["t"] * count, [now] * count)
+    searches = {
         (search_reads.__name__, f"SEARCHES {filters}"): (*page, *(said[name] for name in filters.split()))
         for filters in search_reads.SEARCHES
+    }
+    return searches | {
+        (n, "INSERT_NOTES"): notes,
+        (n, "LIST_NOTES"): (ids[0], LAST, 50),
+        (n, "LIST_NOTES_OF_SELLER"): (ids[0], LAST, 50, seller),
+        (n, "LOAD_SELLERS"): (ids,),
     }

@@ -29,6 +29,7 @@ MODULES = [
     "domain.orders.sql",
     "domain.orders.reads",
     "domain.orders.search_reads",
+    "domain.orders.note_sql",
     "domain.inventory.sql",
     "domain.inventory.stock_sql",
     "domain.inventory.hold_sql",

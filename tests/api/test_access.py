@@ -9,9 +9,10 @@ import pytest
 
 from domain.accounts.model import Role
 from infra.clock import new_id
+from tests.api.entries import ENTRIES
 from tests.api.principals import HAVE_THINGS, KEYS, OWNS, ROLES, SELLS, Persona, Principals, Who
 from tests.api.shop import Shop
-from tests.api.things import ENTRIES, QUIET_LANE, Named, Things
+from tests.api.things import QUIET_LANE, Named, Things
 from tests.docs.access_page import Row, documented
 
 PAGE = documented()
@@ -103,7 +104,7 @@ def things(shop: Shop) -> Iterator[Things]:
 
 def test_every_route_has_an_entry():
     routes = {row.route for row in PAGE}
-    assert routes - set(ENTRIES) == set(), "tests/api/things.py has to say how to make what these name"
+    assert routes - set(ENTRIES) == set(), "tests/api/entries.py has to say how to make what these name"
     assert set(ENTRIES) - routes == set(), "no such routes"
 
 

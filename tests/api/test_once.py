@@ -22,10 +22,11 @@ from domain.journal.sweeps import PruneJournal
 from domain.rejections import Code
 from infra.clock import new_id
 from tests.api import goods, selling, tree
+from tests.api.entries import ENTRIES, Entry
 from tests.api.goods import Seller
 from tests.api.principals import Persona, Principals, Who
 from tests.api.shop import Shop, assert_nothing_written, assert_problem, bearer, order, wait
-from tests.api.things import ADDRESS, ENTRIES, QUIET_LANE, Entry, Named, Things
+from tests.api.things import ADDRESS, QUIET_LANE, Named, Things
 from tests.docs.access_page import Row, documented
 from tests.system import eventually
 
@@ -133,7 +134,7 @@ def _new_member(things: Things) -> Any:
     return {"email": selling.email_of(things.shop, things.shop.account(Role.BUYER))}
 
 
-# Entries of ``things.py`` do for being refused; these are carried out.
+# Entries of ``entries.py`` do for being refused; these are carried out.
 CARRIED_OUT = {
     "PUT /products/{product_id}": Entry(_complete_product, {"title": "Another thing"}),
     "POST /products/{product_id}/submit": Entry(_complete_product),

@@ -70,6 +70,11 @@ def stock_stream(variant_id: UUID, seller_id: UUID, location: int) -> UUID:
     return UUID(hashlib.md5(key, usedforsecurity=False).hexdigest())
 
 
+def named(name: str) -> UUID:
+    """Derive an id from a name that is unique; the same bytes as PostgreSQL's md5()::uuid."""
+    return UUID(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
+
+
 def numbered(parent: UUID, number: int) -> UUID:
     """Derive the id of the ``number``-th row of a command that may write more rows than it can have children."""
     digest = hashlib.blake2b(parent.bytes + number.to_bytes(4), digest_size=ENTROPY_BYTES).digest()

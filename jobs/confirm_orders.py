@@ -11,6 +11,8 @@ from domain.orders import confirmation
 from domain.orders.model import ConfirmOrder
 from domain.orders.sql import confirm_orders as write_confirmed
 from domain.orders.sql import load_open_orders, lock_orders
+from domain.payments.ledger_sql import write_postings
+from domain.payments.postings import sold
 from domain.pricing.snapshot import SnapshotCommissions
 
 
@@ -23,12 +25,14 @@ async def confirm_orders(batch: Batch[ConfirmOrder]) -> Sequence[BatchOutcome]:
     orders = await load_open_orders(conn, ids)
     held = await lock_active(conn, [hold for order in orders.values() for hold in confirmation.holds_of(order)])
     plan = confirmation.decide(batch.commands, orders, held)
-    await write_confirmed(conn, plan.versions)
+    await write_confirmed(conn, plan.versions, batch.now)
     await insert_events(conn, plan.events)
     confirmed = await end_reservations(
         conn, sorted(plan.reservations), ReservationStatus.CONFIRMED, actor=SYSTEM, reason="order confirmed"
     )
     await restock(conn, confirmed)
+    posted = [posting for order_id in plan.versions for posting in sold(orders[order_id])]
+    await write_postings(conn, posted, batch.now)
     correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
     for order_id in plan.versions:
         batch.follow_up(SnapshotCommissions(order_id), correlations[order_id])

@@ -14,7 +14,8 @@ from domain.inventory import sql as inventory
 from domain.inventory.model import ExpireReservations
 from domain.journal.declare import Batch, batch
 from domain.journal.model import BatchOutcome, Succeeded
-from domain.orders.sql import expire_orders, lock_orders
+from domain.orders.expiry_sql import expire_orders
+from domain.orders.sql import lock_orders
 from domain.payments.model import VoidPayment
 from domain.pricing.use_sql import return_uses
 

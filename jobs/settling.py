@@ -21,14 +21,17 @@ from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM, Cause
 from domain.journal.sql import insert_events
 from domain.orders.sql import apply_cancellations, save_orders
+from domain.payments import postings
+from domain.payments.disputes import dispute
+from domain.payments.ledger_sql import write_postings
 from domain.payments.model import Chargeback, Refund, VoidPayment
 from domain.payments.news import DisputeNews, News, RefundNews
+from domain.payments.postings import chargeback_id
 from domain.payments.settlement import (
     Account,
     SettlementPlan,
     Settling,
     ask_back,
-    dispute,
     end_refund,
     hear,
     may_be_late,
@@ -36,7 +39,9 @@ from domain.payments.settlement import (
 from domain.payments.sql import (
     find_orders,
     load_accounts,
+    load_booked,
     load_chargebacks,
+    move_disputes,
     reverse_commission,
     save_attempts,
     save_chargebacks,
@@ -87,6 +92,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         if each.dispute is not None
     }
     known = await load_chargebacks(conn, disputes)
+    booked = await load_booked(conn, {chargeback_id(chargeback) for chargeback in known.values()})
     settling = Settling(SettlementPlan(), await shelf_of(batch, accounts, _late(accounts, heard)))
     plan, changed, differing = settling.plan, dict[tuple[str, str], Chargeback](), list[str | None]()
     for each in heard:
@@ -110,6 +116,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
                 each.dispute,
                 known.get(name),
                 liable=batch.limits.chargeback_liability,
+                booked=booked,
                 cause=each.cause,
                 plan=plan,
             )
@@ -164,15 +171,21 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await save_attempts(conn, plan.attempts.values(), now)
     old = [refund for key, refund in plan.refunds.items() if key not in plan.new_refunds]
     await save_refunds(conn, plan.new_refunds.values(), old, now)
-    await apply_cancellations(conn, cancelled)
+    await apply_cancellations(conn, cancelled, now)
     await save_orders(conn, plan.orders.values(), now)
     await insert_events(conn, plan.events + cancelled.events)
     moved = await _move_holds(batch, plan)
-    await reverse_commission(conn, cancelled.reversed)
+    taken_back = await reverse_commission(conn, cancelled.reversed)
+    await move_disputes(conn, plan.disputes)
     await return_uses(conn, cancelled.freed, plan.freed, now)
     await set_redeemed(conn, cancelled.redeemed)
     await _take_uses(batch, plan)
     await restock(conn, moved)
+    orders = {order_id: account.order for order_id, account in accounts.items()}
+    posted = plan.postings + postings.cancelled(orders, cancelled)
+    for (order_id, cause_id), amounts in taken_back.items():
+        posted += postings.commission_reversed(orders[order_id], cause_id, amounts)
+    await write_postings(conn, posted, now)
     for command, correlation in plan.follow_ups:
         batch.follow_up(command, correlation)
     for payment_id, cause in cancelled.voids:
@@ -216,7 +229,7 @@ async def _move_holds(batch: Batch[Any], plan: SettlementPlan) -> Ended:
         actor=cancelled.released,
         reason="order cancelled",
     )
-    returned = await return_sold(conn, cancelled.returned, reason="order cancelled")
+    returned = await return_sold(conn, cancelled.returned, cancelled.back, reason="order cancelled")
     return together(Ended([], taken), sold, released, returned)
 
 

@@ -41,8 +41,10 @@ async def extend_reservations(conn: Connection, until: Mapping[UUID, datetime]) 
         await conn.execute(EXTEND_RESERVATIONS, list(until), list(until.values()))
 
 
-async def return_sold(conn: Connection, holds: Mapping[UUID, UUID], *, reason: str) -> Ended:
+async def return_sold(conn: Connection, holds: Mapping[UUID, UUID], back: Mapping[UUID, int], *, reason: str) -> Ended:
     """Put units that were sold back on the shelf, each reservation's once; ``holds`` says who has them put back.
+
+    ``back`` are the units of some reservations that are there already.
 
     A reservation stays confirmed: it was. Hand what is returned to :func:`restock`.
     """
@@ -51,9 +53,11 @@ async def return_sold(conn: Connection, holds: Mapping[UUID, UUID], *, reason: s
     movements: list[Movement] = []
     for row in rows:
         key = StockKey(row["variant_id"], row["seller_id"], row["location"])
+        units = row["quantity"] - back.get(row["id"], 0)
         on_hand, reserved = deltas.get(key, (0, 0))
-        deltas[key] = (on_hand + row["quantity"], reserved)
-        movements.append(Movement(row["id"], MovementKind.RETURNED, key, row["quantity"], 0, holds[row["id"]], reason))
+        deltas[key] = (on_hand + units, reserved)
+        if units:
+            movements.append(Movement(row["id"], MovementKind.RETURNED, key, units, 0, holds[row["id"]], reason))
     await insert_movements(conn, movements)
     return Ended(rows, deltas)
 

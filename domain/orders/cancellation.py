@@ -4,7 +4,7 @@ Invariant: pure; one command at a time in the order given, each seeing what the 
 cancelled once, its units go back once, and no other line's amount changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,6 +15,15 @@ from domain import ids
 from domain.journal.declare import decide_each
 from domain.journal.model import BatchOutcome, Cause, Claimed, Deferred, Event, Rejected, Status, Succeeded
 from domain.money import Money
+from domain.orders.crediting import (
+    NOTHING,
+    Credited,
+    LineCredit,
+    ShippingCredit,
+    credit_units,
+    line_credit,
+    whole_shipping,
+)
 from domain.orders.lifecycle import CONFIRMED, UNDER_WAY, order_status, refuse_cancelling
 from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
 from domain.orders.price import Price, freed_by, without
@@ -41,6 +50,8 @@ class OpenOrder(Struct):
     ``price`` is what counts of it: the last price version, without the lines that were cancelled after it was paid.
     ``sellers`` maps lines to sellers; ``fulfilments`` stands per seller, in the order of their numbers. ``version`` is
     the stream's last. ``payment_id`` is the attempt that moves it, ``held_by`` whose children its reservations are.
+    ``sold`` says whether its sellers were given what it brought; ``shipped`` counts units by line, ``credited`` is what
+    was given back of lines, ``shipping_credited`` of which seller orders by number the shipping was.
     """
 
     id: UUID
@@ -58,10 +69,37 @@ class OpenOrder(Struct):
     expires_at: datetime = EPOCH
     payment_id: UUID | None = None
     held_by: UUID | None = None
+    sold: bool = False
+    quantities: dict[int, int] = field(default_factory=dict)
+    shipped: dict[int, int] = field(default_factory=dict)
+    credited: dict[int, Credited] = field(default_factory=dict)
+    shipping_credited: set[int] = field(default_factory=set)
+
+    @property
+    def seller_nos(self) -> dict[UUID, int]:
+        """The numbers of the seller orders, by seller."""
+        return {seller: number for number, seller in enumerate(self.fulfilments)}
+
+    @property
+    def credited_minor(self) -> int:
+        """What is given back of what still counts of it."""
+        lines = sum(self.credited[n].parts.charged_minor for n in self.credited if n in self.price.lines)
+        return lines + sum(
+            self.price.shipping[n].charged_minor for n in self.shipping_credited & set(self.price.shipping)
+        )
 
     def hold_of(self, line_no: int) -> UUID:
         """The reservation of a line."""
         return ids.child(self.held_by or self.id, ids.Kind.RESERVATION, line_no)
+
+
+class Reversal(Struct, frozen=True):
+    """Commission of a line that is taken back: all of it, or what goes with ``base_minor`` given back in all."""
+
+    order_id: UUID
+    line_no: int
+    cause_id: UUID
+    base_minor: int | None = None
 
 
 class CancellationPlan(Struct):
@@ -74,8 +112,10 @@ class CancellationPlan(Struct):
     """(order id, version, price)"""
     left: dict[UUID, Price] = field(default_factory=dict)
     """what still counts of the orders"""
-    seller_orders: list[tuple[UUID, UUID]] = field(default_factory=list)
-    """(order id, seller id) that have no line left"""
+    fulfilments: dict[tuple[UUID, UUID], Fulfilment] = field(default_factory=dict)
+    """(order id, seller id) -> where the seller order stands now"""
+    credits: list[LineCredit] = field(default_factory=list)
+    shipping_credits: list[ShippingCredit] = field(default_factory=list)
     versions: dict[UUID, int] = field(default_factory=dict)
     """order id -> its stream's new version"""
     unplaced: list[UUID] = field(default_factory=list)
@@ -84,6 +124,8 @@ class CancellationPlan(Struct):
     """reservations that hold nothing any more -> who releases them"""
     returned: dict[UUID, UUID] = field(default_factory=dict)
     """reservations whose sale is undone -> who undoes it"""
+    back: dict[UUID, int] = field(default_factory=dict)
+    """of those, how many units had been put back before"""
     events: list[Event] = field(default_factory=list)
     freed: list[tuple[UUID, UUID]] = field(default_factory=list)
     """(order id, promotion id) whose use comes back"""
@@ -91,8 +133,7 @@ class CancellationPlan(Struct):
     """(order id, what its buyer gets back, whose doing)"""
     voids: list[tuple[UUID, Cause]] = field(default_factory=list)
     """(payment that nobody needs any more, whose doing)"""
-    reversed: list[tuple[UUID, int, UUID]] = field(default_factory=list)
-    """(order id, line no., command id) whose commission is taken back"""
+    reversed: list[Reversal] = field(default_factory=list)
 
     @property
     def redeemed(self) -> dict[tuple[UUID, UUID], int]:
@@ -108,7 +149,7 @@ class CancellationPlan(Struct):
     def free(self) -> list[UUID]:
         """The orders of which lines are left that cost nothing: there is no payment to wait for any more."""
         last = {order_id: price for order_id, _, price in self.price_versions}
-        sold = {order_id for order_id, _, _ in self.reversed}
+        sold = {reversal.order_id for reversal in self.reversed}
         return [
             order_id
             for order_id, price in last.items()
@@ -203,7 +244,7 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
     price = without(order.price, gone, unshipped)
     freed = freed_by(order.price, gone, unshipped)
     paid, sold = order.payment in _CAPTURED, order.payment in _SOLD
-    owed = order.price.total_minor - price.total_minor if paid else 0
+    owed = _credit_cancelled(order, sorted(gone), unshipped, cause, plan) if paid else 0
     event = Event(
         order.id,
         order.version + 1,
@@ -223,12 +264,12 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
     plan.left[order.id] = price
     plan.versions[order.id] = order.version
     plan.cancelled.extend((order.id, n, cause.command_id, paid) for n in numbers)
-    plan.seller_orders.extend((order.id, seller) for seller in sorted(emptied))
+    plan.fulfilments.update({(order.id, seller): Fulfilment.CANCELLED for seller in sorted(emptied)})
     (plan.returned if sold else plan.released).update(dict.fromkeys(holds, cause.actor))
     plan.freed.extend((order.id, promotion) for promotion in freed)
     plan.events.append(event)
     if sold:
-        plan.reversed.extend((order.id, n, cause.command_id) for n in numbers)
+        plan.reversed.extend(Reversal(order.id, n, cause.command_id) for n in numbers)
     if owed:
         plan.refunds.append((order.id, owed, cause))
     if whole and order.payment_id is not None and order.payment in _UNCAPTURED:
@@ -236,4 +277,28 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
     if not whole and order.payment is Payment.FAILED:
         # It was about another amount: should it bring money after all, that is given back.
         order.payment_id = None
+    return owed
+
+
+def _credit_cancelled(
+    order: OpenOrder, numbers: Sequence[int], sellers: Collection[int], cause: Cause, plan: CancellationPlan
+) -> int:
+    """Give back what is left of paid lines that are cancelled, and the shipping of seller orders without any left."""
+    owed = 0
+    for n in numbers:
+        before, quantity = order.credited.get(n, NOTHING), order.quantities[n]
+        units = quantity - before.quantity
+        if before.unshipped:
+            plan.back[order.hold_of(n)] = before.unshipped
+        if units:
+            after = credit_units(order.price.lines[n], quantity, before, units, units)
+            credit = line_credit(order.id, n, cause.command_id, before=before, after=after)
+            order.credited[n] = after
+            plan.credits.append(credit)
+            owed += credit.parts.charged_minor
+    for number in sorted(set(sellers) & set(order.price.shipping) - order.shipping_credited):
+        parts = whole_shipping(order.price.shipping[number])
+        order.shipping_credited.add(number)
+        plan.shipping_credits.append(ShippingCredit(order.id, number, cause.command_id, parts))
+        owed += parts.charged_minor
     return owed

@@ -10,17 +10,16 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
 from domain.accounts.email import email_key
 from domain.connection import Connection
-from domain.ids import Kind, child
 from domain.inventory.limit_sql import limited_rows
 from domain.inventory.model import StockKey
 from domain.inventory.sql import movement_rows, reservation_rows
-from domain.journal.model import SYSTEM, Status
+from domain.journal.model import Status
 from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
+from domain.orders.crediting_sql import insert_credits, load_credited, load_credited_shipping, load_shipped
 from domain.orders.model import Fulfilment, LineRow, OrderRow, Payment, PlacementPlan
 from domain.orders.price import Price, without
 from domain.orders.price_sql import PRICE_NAMES, price_from, price_rows
@@ -70,6 +69,8 @@ TERMS_COLUMNS = (
 )
 CANCELLED_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("command_id", "uuid"), ("paid", "boolean"))
 
+_UNSHIPPED = {Fulfilment.AWAITING, Fulfilment.PROCESSING, Fulfilment.CANCELLED}
+
 # Locks are taken inside, and only their number comes back: asyncpg 0.32 writes past the end of a row without columns.
 LOCK_ORDERS = """
 SELECT count(*) FROM (
@@ -79,7 +80,8 @@ SELECT count(*) FROM (
 
 LOAD_ORDERS = f"""
 SELECT o.id, o.number, o.buyer, o.currency, o.payment, o.expired_at IS NOT NULL AS expired, o.version,
-       o.placed_at, o.expires_at, o.payment_id, o.held_by, p.version AS price_version, {PRICE_NAMES}
+       o.placed_at, o.expires_at, o.payment_id, o.held_by, o.sold_at IS NOT NULL AS sold,
+       p.version AS price_version, {PRICE_NAMES}
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT version, {PRICE_NAMES} FROM price_versions v
@@ -94,7 +96,7 @@ ORDER BY order_id, seller_no
 """
 
 LOAD_LINE_SELLERS = """
-SELECT l.order_id, l.line_no, l.seller_id, coalesce(c.paid, false) AS refunded
+SELECT l.order_id, l.line_no, l.seller_id, l.quantity, coalesce(c.paid, false) AS refunded
 FROM order_lines l LEFT JOIN cancelled_lines c ON c.order_id = l.order_id AND c.line_no = l.line_no
 WHERE l.order_id = ANY ($1::uuid[])
 """
@@ -124,48 +126,27 @@ UPDATE orders o SET version = t.version
 FROM unnest($1::uuid[], $2::int[]) AS t (id, version) WHERE o.id = t.id
 """
 
-CANCEL_SELLER_ORDERS = """
-UPDATE seller_orders s SET fulfilment = 'cancelled'
-FROM unnest($1::uuid[], $2::uuid[]) AS t (order_id, seller_id)
+SET_FULFILMENTS = """
+UPDATE seller_orders s SET fulfilment = t.fulfilment
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS t (order_id, seller_id, fulfilment)
 WHERE s.order_id = t.order_id AND s.seller_id = t.seller_id
 """
 
 # No attempt counts any more: whatever one of them should bring is given back.
 CONFIRM_ORDERS = """
-UPDATE orders o SET payment = 'paid', payment_id = NULL, version = t.version
+UPDATE orders o SET payment = 'paid', payment_id = NULL, version = t.version, sold_at = $3
 FROM unnest($1::uuid[], $2::int[]) AS t (id, version) WHERE o.id = t.id
 """
 
 SAVE_ORDERS = """
 UPDATE orders o
 SET payment = t.payment, payment_id = t.payment_id, held_by = t.held_by, version = t.version,
-    expires_at = t.expires_at, expired_at = CASE WHEN t.expired THEN coalesce(o.expired_at, $8) END
-FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::timestamptz[], $7::boolean[])
-    AS t (id, payment, payment_id, held_by, version, expires_at, expired)
+    expires_at = t.expires_at, expired_at = CASE WHEN t.expired THEN coalesce(o.expired_at, $9) END,
+    sold_at = CASE WHEN t.sold THEN coalesce(o.sold_at, $9) END
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::timestamptz[], $7::boolean[],
+            $8::boolean[])
+    AS t (id, payment, payment_id, held_by, version, expires_at, expired, sold)
 WHERE o.id = t.id
-"""
-
-# An order is expired only by what the row says under its lock: due, not paid, and not over already. A sweep expires
-# thousands in a second, so each tells of it in the same statement, with its lines that aren't cancelled.
-EXPIRE_ORDERS = """
-WITH gone AS (
-    UPDATE orders o SET expired_at = $2, version = o.version + 1
-    WHERE o.id = ANY ($1::uuid[]) AND o.expired_at IS NULL AND o.expires_at <= $2
-      AND o.payment IN ('unpaid', 'pending', 'action_required', 'failed')
-      AND EXISTS (SELECT FROM seller_orders s WHERE s.order_id = o.id AND s.fulfilment <> 'cancelled')
-    RETURNING o.id, o.version,
-              CASE WHEN o.payment IN ('pending', 'action_required') THEN o.payment_id END AS payment_id
-), expired AS MATERIALIZED (
-    SELECT id, version, payment_id, ARRAY(
-        SELECT l.line_no FROM order_lines l WHERE l.order_id = gone.id AND NOT EXISTS (
-            SELECT FROM cancelled_lines c WHERE c.order_id = l.order_id AND c.line_no = l.line_no)
-        ORDER BY l.line_no
-    ) AS lines FROM gone
-), told AS (
-    INSERT INTO events (stream, version, type, data, actor, correlation)
-    SELECT id, version, 'order.expired', jsonb_build_object('lines', to_jsonb(lines)), $3, $4 FROM expired
-)
-SELECT id, payment_id, lines FROM expired
 """
 
 
@@ -286,6 +267,7 @@ async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
             expires_at=row["expires_at"],
             payment_id=row["payment_id"],
             held_by=row["held_by"],
+            sold=row["sold"],
         )
         for row in rows
     }
@@ -294,11 +276,27 @@ async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
     refunded: dict[UUID, set[int]] = {}
     for row in lines:
         orders[row["order_id"]].sellers[row["line_no"]] = row["seller_id"]
+        orders[row["order_id"]].quantities[row["line_no"]] = row["quantity"]
         if row["refunded"]:
             refunded.setdefault(row["order_id"], set()).add(row["line_no"])
     for order_id, gone in refunded.items():
         orders[order_id].price = _still_counts(orders[order_id], gone)
+    await _load_what_followed(conn, orders)
     return orders
+
+
+async def _load_what_followed(conn: Connection, orders: Mapping[UUID, OpenOrder]) -> None:
+    """Read what was shipped of orders, and what was given back of those that were sold."""
+    sold = [order.id for order in orders.values() if order.sold]
+    if sold:
+        for order_id, credited in (await load_credited(conn, sold)).items():
+            orders[order_id].credited = credited
+        for order_id, sellers in (await load_credited_shipping(conn, sold)).items():
+            orders[order_id].shipping_credited = sellers
+    shipped = [order.id for order in orders.values() if not _UNSHIPPED.issuperset(order.fulfilments.values())]
+    if shipped:
+        for order_id, units in (await load_shipped(conn, shipped)).items():
+            orders[order_id].shipped = units
 
 
 def _still_counts(order: OpenOrder, refunded: set[int]) -> Price:
@@ -327,18 +325,20 @@ async def cancel_parked(conn: Connection, ids: Sequence[UUID]) -> None:
         await conn.execute(CANCEL_PARKED, ids)
 
 
-async def apply_cancellations(conn: Connection, plan: CancellationPlan) -> None:
+async def apply_cancellations(conn: Connection, plan: CancellationPlan, now: datetime) -> None:
     """Write what decided cancellations leave of locked orders, but for the orders themselves, events and stock."""
-    if not plan.cancelled:
-        return
+    await insert_credits(conn, plan.credits, plan.shipping_credits, now)
     await write(
         conn,
         Rows("cancelled_lines", CANCELLED_COLUMNS, plan.cancelled),
         *price_rows(plan.price_versions),
     )
-    if plan.seller_orders:
+    if plan.fulfilments:
         await conn.execute(
-            CANCEL_SELLER_ORDERS, [row[0] for row in plan.seller_orders], [row[1] for row in plan.seller_orders]
+            SET_FULFILMENTS,
+            [order_id for order_id, _ in plan.fulfilments],
+            [seller_id for _, seller_id in plan.fulfilments],
+            [fulfilment.value for fulfilment in plan.fulfilments.values()],
         )
 
 
@@ -348,10 +348,10 @@ async def set_versions(conn: Connection, versions: Mapping[UUID, int]) -> None:
         await conn.execute(SET_VERSIONS, list(versions), list(versions.values()))
 
 
-async def confirm_orders(conn: Connection, versions: Mapping[UUID, int]) -> None:
-    """Mark locked orders as paid, each with its stream's new version."""
+async def confirm_orders(conn: Connection, versions: Mapping[UUID, int], now: datetime) -> None:
+    """Mark locked orders as paid and sold, each with its stream's new version."""
     if versions:
-        await conn.execute(CONFIRM_ORDERS, list(versions), list(versions.values()))
+        await conn.execute(CONFIRM_ORDERS, list(versions), list(versions.values()), now)
 
 
 async def save_orders(conn: Connection, orders: Iterable[OpenOrder], now: datetime) -> None:
@@ -367,6 +367,7 @@ async def save_orders(conn: Connection, orders: Iterable[OpenOrder], now: dateti
             [order.version for order in changed],
             [order.expires_at for order in changed],
             [order.expired for order in changed],
+            [order.sold for order in changed],
             now,
         )
 
@@ -377,22 +378,3 @@ async def load_stock_lines(conn: Connection, orders: Sequence[UUID]) -> dict[UUI
     for row in await conn.fetch(LOAD_STOCK_LINES, orders):
         lines[row["order_id"]][row["line_no"]] = (StockKey(row["variant_id"], row["seller_id"]), row["quantity"])
     return lines
-
-
-class ExpiredOrder(Struct, frozen=True):
-    """An order that has just expired: its lines that weren't cancelled, and the payment of it that was under way."""
-
-    lines: Sequence[int]
-    payment_id: UUID | None
-
-    def reservations(self, order: UUID) -> list[UUID]:
-        """The ids of what its lines held."""
-        return [child(order, Kind.RESERVATION, line_no) for line_no in self.lines]
-
-
-async def expire_orders(
-    conn: Connection, ids: Collection[UUID], now: datetime, correlation: str
-) -> dict[UUID, ExpiredOrder]:
-    """Expire locked orders that are due and not paid, and tell of it."""
-    rows = await conn.fetch(EXPIRE_ORDERS, ids, now, SYSTEM, correlation)
-    return {order: ExpiredOrder(lines, payment_id) for order, payment_id, lines in rows}

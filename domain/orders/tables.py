@@ -22,6 +22,7 @@ class Orders(Table):
     payment_id = UUID(null=True, default=None)
     held_by = UUID(null=True, default=None)
     email_key = Text(null=True, default=None)
+    sold_at = Timestamptz(null=True, default=None)
 
 
 class SellerOrders(Table):

@@ -4,7 +4,7 @@ Invariant: a posting is made of transfers, each of which takes from one account 
 zero however it is put together. The database checks the same when it commits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from uuid import UUID
 
@@ -105,8 +105,3 @@ def payable(seller_id: UUID, seller_no: int | None = None) -> Side:
 def clearing(gateway: str) -> Side:
     """Money at a gateway."""
     return Side(LedgerAccount.GATEWAY_CLEARING, gateway)
-
-
-def reversed_transfers(transfers: Sequence[Transfer]) -> tuple[Transfer, ...]:
-    """The transfers the other way round."""
-    return tuple(Transfer(each.credit, each.debit, each.amount_minor) for each in transfers)

@@ -18,11 +18,11 @@ from domain.orders.cancellation import CancellationPlan, OpenOrder, cancel_lines
 from domain.orders.confirmation import holds_of
 from domain.orders.lifecycle import CONFIRMED, PAYMENT, PaymentStep, order_status
 from domain.orders.model import OrderConfirmed, OrderExpired, OrderStatus, Payment
+from domain.payments import postings
 from domain.payments.attempt import differs, merge
+from domain.payments.ledger import Posting
 from domain.payments.model import (
     Attempt,
-    Chargeback,
-    ChargebackMoved,
     PaymentMoved,
     Refund,
     RefundMoved,
@@ -30,18 +30,13 @@ from domain.payments.model import (
     StockTakenAgain,
     VoidPayment,
 )
-from domain.payments.news import AttemptState, DisputeNews, DisputeState, News, RefundNews, RefundState
+from domain.payments.news import AttemptState, News, RefundNews, RefundState
 from domain.pricing.snapshot import SnapshotCommissions
 from domain.pricing.uses import UseKey
 
 _encode = msgspec.json.Encoder().encode
-_DISPUTES = [DisputeState.OPENED, DisputeState.LOST, DisputeState.WON]
-_DISPUTE_EVENTS = {
-    DisputeState.OPENED: "order.chargeback_opened",
-    DisputeState.WON: "order.chargeback_won",
-    DisputeState.LOST: "order.chargeback_lost",
-}
 _PAID = {AttemptState.AUTHORIZED, AttemptState.CAPTURED}
+_SOLD = CONFIRMED - {Payment.AUTHORIZED}
 _STEPS = {
     AttemptState.ACTION_REQUIRED: PaymentStep.REQUIRE_ACTION,
     AttemptState.FAILED: PaymentStep.FAIL,
@@ -118,6 +113,9 @@ class SettlementPlan(Struct):
     events: list[Event] = field(default_factory=list)
     follow_ups: list[tuple[Command, str]] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
+    postings: list[Posting] = field(default_factory=list)
+    disputes: dict[UUID, int] = field(default_factory=dict)
+    """order id -> how many more chargebacks of it are open"""
 
 
 class Settling(Struct, frozen=True):
@@ -152,10 +150,12 @@ def hear(account: Account, attempt_id: UUID, news: News, cause: Cause, settling:
     attempt = account.attempts[attempt_id] = merge(before, news)
     if attempt != before:
         plan.attempts[attempt.id] = attempt
+    if attempt.captured_minor > before.captured_minor:
+        plan.postings.extend(postings.captured(attempt, before.captured_minor, cause.command_id))
     current = order.payment_id == attempt.id
     if attempt.state is not before.state:
         told = PaymentMoved(attempt.id, attempt.state, attempt.captured_minor, current, attempt.reason)
-        _tell(order, _EVENTS[attempt.state], told, cause, plan)
+        tell(order, _EVENTS[attempt.state], told, cause, plan)
     was_confirmed, cancelled = order.payment in CONFIRMED, is_cancelled(order)
     # Taken and given back before anybody here heard of it: nothing was paid.
     refunded = max(attempt.refunded_minor, news.refunded_minor or 0)
@@ -172,8 +172,18 @@ def hear(account: Account, attempt_id: UUID, news: News, cause: Cause, settling:
         _react(account, attempt, cause, settling, was_confirmed=was_confirmed, cancelled=cancelled)
         if was_confirmed and attempt.captured_minor > before.captured_minor:
             # Lines may have been cancelled while it was being captured.
-            _settle_up(account, attempt, cause, plan)
+            settle_up(account, attempt, cause, plan)
+    sell(order, plan)
     return None
+
+
+def sell(order: OpenOrder, plan: SettlementPlan) -> None:
+    """Give the sellers of an order what it brings, once it is paid for and nothing stands in the way."""
+    alive = order.payment in _SOLD and not order.expired and not is_cancelled(order)
+    if alive and not order.sold:
+        order.sold = True
+        plan.orders[order.id] = order
+        plan.postings.extend(postings.sold(order))
 
 
 def _react(
@@ -214,7 +224,7 @@ def _confirm(account: Account, cause: Cause, settling: Settling) -> None:
     order, plan = account.order, settling.plan
     plan.sold.extend(holds_of(order))
     account.held.difference_update(holds_of(order))
-    _tell(order, "order.confirmed", OrderConfirmed(order.price.total_minor), cause, plan)
+    tell(order, "order.confirmed", OrderConfirmed(order.price.total_minor), cause, plan)
     plan.follow_ups.append((SnapshotCommissions(order.id), cause.correlation))
 
 
@@ -225,7 +235,7 @@ def _settle_late(account: Account, attempt: Attempt, cause: Cause, settling: Set
         if not order.expired:
             order.expired = True
             plan.freed.append(order.id)
-            _tell(order, "order.expired", OrderExpired(tuple(sorted(order.price.lines))), cause, plan)
+            tell(order, "order.expired", OrderExpired(tuple(sorted(order.price.lines))), cause, plan)
         _give_back(account, attempt, "the order expired before it was paid", cause, plan)
         return
     for key, quantity in wanted.lines.values():
@@ -237,7 +247,7 @@ def _settle_late(account: Account, attempt: Attempt, cause: Cause, settling: Set
         shelf.quotas[limit.key] -= wanted.lines[number][1]
     order.held_by, order.expired = cause.command_id, False
     plan.taken.append((order.id, order.buyer, cause.command_id, wanted))
-    _tell(order, "order.taken_up_again", StockTakenAgain(tuple(sorted(wanted.lines))), cause, plan)
+    tell(order, "order.taken_up_again", StockTakenAgain(tuple(sorted(wanted.lines))), cause, plan)
     _confirm(account, cause, settling)
 
 
@@ -259,11 +269,11 @@ def _give_back(account: Account, attempt: Attempt, reason: str, cause: Cause, pl
         ask_back(account, attempt, attempt.refundable_minor, plan, reason=reason, cause=cause)
 
 
-def _settle_up(account: Account, attempt: Attempt, cause: Cause, plan: SettlementPlan) -> None:
+def settle_up(account: Account, attempt: Attempt, cause: Cause, plan: SettlementPlan) -> None:
     """Have given back what an attempt brought beyond what its order still costs."""
     order = account.order
     alive = order.payment_id == attempt.id and not order.expired and not is_cancelled(order)
-    surplus = attempt.refundable_minor - (order.price.total_minor if alive else 0)
+    surplus = attempt.refundable_minor - (order.price.total_minor - order.credited_minor if alive else 0)
     if surplus > 0:
         ask_back(account, attempt, surplus, plan, reason="nobody owes it", cause=cause)
 
@@ -275,7 +285,7 @@ def ask_back(
     if not 0 < amount_minor <= attempt.refundable_minor:
         raise ValueError(f"{amount_minor} of {attempt.refundable_minor} that can be given back")
     refund = _new_refund(account, attempt, amount_minor, plan, reason=reason, cause=cause)
-    _tell(account.order, "order.refund_started", _moved(refund), cause, plan)
+    tell(account.order, "order.refund_started", _moved(refund), cause, plan)
     plan.follow_ups.append((RefundPayment(attempt.id, refund.refund_no), cause.correlation))
     return refund
 
@@ -326,62 +336,25 @@ def end_refund(account: Account, refund: Refund, news: RefundNews, cause: Cause,
     if news.state is RefundState.FAILED:
         refund.error = news.reason
         attempt.asked_minor -= refund.amount_minor
-        _tell(order, "order.refund_failed", _moved(refund), cause, plan)
+        tell(order, "order.refund_failed", _moved(refund), cause, plan)
         detail = f"refund {refund.refund_no} of {refund.amount_minor} failed: {news.reason or 'no reason given'}"
         plan.alarms.append(Alarm("refund_failed", attempt.id, order.id, detail))
         return
     attempt.refunded_minor += refund.amount_minor
+    plan.postings.extend(postings.refund_paid(refund, attempt.gateway))
     if order.payment_id == attempt.id:
         whole = attempt.refunded_minor >= attempt.captured_minor
         step = PaymentStep.REFUND if whole else PaymentStep.REFUND_PART
         order.payment = PAYMENT[order.payment].get(step, order.payment)
-    _tell(order, "order.refunded", _moved(refund), cause, plan)
+    tell(order, "order.refunded", _moved(refund), cause, plan)
 
 
 def _moved(refund: Refund) -> RefundMoved:
     return RefundMoved(refund.payment_id, refund.refund_no, refund.amount_minor, refund.reason)
 
 
-def _tell(order: OpenOrder, kind: str, data: Struct, cause: Cause, plan: SettlementPlan) -> None:
+def tell(order: OpenOrder, kind: str, data: Struct, cause: Cause, plan: SettlementPlan) -> None:
+    """Have an event of the order written, at its stream's next version."""
     order.version += 1
     plan.orders[order.id] = order
     plan.events.append(Event(order.id, order.version, kind, _encode(data).decode(), cause.actor, cause.correlation))
-
-
-def dispute(
-    account: Account,
-    attempt: Attempt,
-    news: DisputeNews,
-    known: Chargeback | None,
-    *,
-    liable: str,
-    cause: Cause,
-    plan: SettlementPlan,
-) -> Chargeback | None:
-    """Take in a chargeback; None when nothing is new. One that was won stays won, whatever is heard later."""
-    if known is not None and _DISPUTES.index(news.state) <= _DISPUTES.index(known.state):
-        return None
-    taken = attempt.captured_minor - attempt.refunded_minor or attempt.amount_minor
-    amount = news.amount_minor or taken
-    chargeback = Chargeback(
-        gateway=attempt.gateway,
-        reference=news.reference,
-        payment_id=attempt.id,
-        order_id=attempt.order_id,
-        amount_minor=amount if known is None else known.amount_minor,
-        fee_minor=news.fee_minor if known is None else known.fee_minor,
-        currency=attempt.currency,
-        liable=liable if known is None else known.liable,
-        state=news.state,
-        reason=news.reason if known is None else known.reason,
-    )
-    was = 0 if known is None or known.state is DisputeState.WON else known.amount_minor
-    attempt.taken_back_minor += (0 if news.state is DisputeState.WON else chargeback.amount_minor) - was
-    told = ChargebackMoved(attempt.id, news.reference, chargeback.amount_minor, chargeback.fee_minor, chargeback.liable)
-    _tell(account.order, _DISPUTE_EVENTS[news.state], told, cause, plan)
-    detail = f"chargeback {news.reference} over {chargeback.amount_minor} is {news.state.value}"
-    plan.alarms.append(Alarm("chargeback", attempt.id, account.order.id, detail))
-    if news.state is DisputeState.WON:
-        # What was cancelled meanwhile couldn't be refunded.
-        _settle_up(account, attempt, cause, plan)
-    return chargeback

@@ -4,19 +4,21 @@ Invariant: an order's row is the lock of its payments, refunds and chargebacks: 
 read them after it had it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.connection import Connection
 from domain.inventory.sql import lock_active
+from domain.orders.cancellation import Reversal
 from domain.orders.confirmation import holds_of
 from domain.orders.lifecycle import CONFIRMED
 from domain.orders.sql import load_open_orders, lock_orders
 from domain.payments.model import Attempt, Chargeback, Refund
 from domain.payments.news import AttemptState, Capture, DisputeState, RefundState
 from domain.payments.settlement import Account
+from domain.pricing.snapshot import reversed_minor
 from domain.writing import Rows, write
 
 PAYMENT_COLUMNS = (
@@ -44,6 +46,8 @@ REFUND_COLUMNS = (
     ("error", "text"),
     ("ended_at", "timestamptz"),
 )
+
+REVERSAL_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("cause_id", "uuid"), ("amount_minor", "bigint"))
 
 LOAD_PAYMENTS = """
 SELECT p.id, p.order_id, p.attempt_no, p.gateway, p.capture, p.amount_minor, p.currency, p.state, p.reference,
@@ -103,12 +107,29 @@ FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bi
 ON CONFLICT (gateway, reference) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at
 """
 
-REVERSE_COMMISSION = """
-INSERT INTO commission_reversals (order_id, line_no, cause_id, amount_minor)
-SELECT s.order_id, s.line_no, t.cause, s.amount_minor
-FROM unnest($1::uuid[], $2::smallint[], $3::uuid[]) AS t (order_id, line_no, cause)
+LOAD_COMMISSION = """
+SELECT s.order_id, s.line_no, s.base_minor, s.amount_minor, coalesce((
+    SELECT sum(r.amount_minor) FROM commission_reversals r WHERE r.order_id = s.order_id AND r.line_no = s.line_no
+), 0)::bigint AS reversed
+FROM unnest($1::uuid[], $2::smallint[]) AS t (order_id, line_no)
 JOIN commission_snapshots s ON s.order_id = t.order_id AND s.line_no = t.line_no
 WHERE s.amount_minor > 0
+"""
+
+LOAD_BOOKED = """
+SELECT cause_id, account, owner, amount_minor FROM ledger_entries
+WHERE cause_id = ANY ($1::uuid[]) AND kind = 'chargeback' ORDER BY cause_id, entry_no
+"""
+
+MOVE_DISPUTES = """
+INSERT INTO settlements AS s (order_id, seller_no, seller_id, currency, balance_minor, disputes)
+SELECT r.order_id, r.seller_no, r.seller_id, o.currency, 0, greatest(t.delta, 0)
+FROM unnest($1::uuid[], $2::smallint[]) AS t (order_id, delta)
+JOIN seller_orders r ON r.order_id = t.order_id
+JOIN orders o ON o.id = t.order_id
+ORDER BY r.order_id, r.seller_no
+ON CONFLICT (order_id, seller_no) DO UPDATE SET disputes = s.disputes + (
+    SELECT u.delta FROM unnest($1::uuid[], $2::smallint[]) AS u (order_id, delta) WHERE u.order_id = s.order_id)
 """
 
 
@@ -232,9 +253,44 @@ async def save_chargebacks(conn: Connection, chargebacks: Sequence[Chargeback], 
         await conn.execute(SAVE_CHARGEBACKS, *columns, now)
 
 
-async def reverse_commission(conn: Connection, lines: Sequence[tuple[UUID, int, UUID]]) -> None:
-    """Take back the commission of lines that came to nothing: (order id, line number, command id)."""
-    if lines:
-        await conn.execute(
-            REVERSE_COMMISSION, [row[0] for row in lines], [row[1] for row in lines], [row[2] for row in lines]
-        )
+async def reverse_commission(
+    conn: Connection, reversals: Sequence[Reversal]
+) -> dict[tuple[UUID, UUID], dict[int, int]]:
+    """Take back the commission of lines of locked orders, one after the other.
+
+    Returns what was taken back, in minor units: by (order id, cause), by line number.
+    """
+    if not reversals:
+        return {}
+    rows = await conn.fetch(LOAD_COMMISSION, [r.order_id for r in reversals], [r.line_no for r in reversals])
+    known = {(row["order_id"], row["line_no"]): row for row in rows}
+    done = {key: row["reversed"] for key, row in known.items()}
+    records: list[tuple[UUID, int, UUID, int]] = []
+    found: dict[tuple[UUID, UUID], dict[int, int]] = {}
+    for reversal in reversals:
+        key = (reversal.order_id, reversal.line_no)
+        if key not in known:
+            continue
+        row = known[key]
+        amount = reversed_minor(row["amount_minor"], row["base_minor"], reversal.base_minor) - done[key]
+        if amount:
+            done[key] += amount
+            records.append((*key, reversal.cause_id, amount))
+            found.setdefault((reversal.order_id, reversal.cause_id), {})[reversal.line_no] = amount
+    await write(conn, Rows("commission_reversals", REVERSAL_COLUMNS, records))
+    return found
+
+
+async def load_booked(conn: Connection, causes: Collection[UUID]) -> dict[UUID, list[tuple[str, str, int]]]:
+    """The entries of chargebacks' postings: (account, owner, amount) each, by cause."""
+    found: dict[UUID, list[tuple[str, str, int]]] = {}
+    for row in await conn.fetch(LOAD_BOOKED, list(causes)) if causes else []:
+        found.setdefault(row["cause_id"], []).append((row["account"], row["owner"], row["amount_minor"]))
+    return found
+
+
+async def move_disputes(conn: Connection, deltas: Mapping[UUID, int]) -> None:
+    """Hold back what sellers have of locked orders while chargebacks are open: how many more there are, by order."""
+    moved = {order: delta for order, delta in deltas.items() if delta}
+    if moved:
+        await conn.execute(MOVE_DISPUTES, list(moved), list(moved.values()))

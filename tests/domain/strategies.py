@@ -183,6 +183,7 @@ def open_orders(draw: st.DrawFn, number: int, *, cancellable: bool = False) -> O
         price=price,
         sellers=sellers,
         fulfilments=fulfilments,
+        quantities={n: draw(st.integers(1, QUANTITY_MAX)) for n in sellers},
     )
 
 

@@ -27,4 +27,5 @@ def test_commission_is_taken_back_of_lines_whose_order_had_been_confirmed(case):
     commands, orders = case
     plan, _ = decided(commands, orders)
     sold = [(order, n, command) for order, n, command, _ in plan.cancelled if orders[order].payment in SOLD]
-    assert plan.reversed == sold
+    assert [(r.order_id, r.line_no, r.cause_id) for r in plan.reversed] == sold
+    assert {r.base_minor for r in plan.reversed} <= {None}

@@ -17,8 +17,10 @@ from domain.orders.lifecycle import CONFIRMED, PAYMENT, PaymentStep, refuse_payi
 from domain.orders.model import Fulfilment, Payment
 from domain.orders.price import LineAmounts, Price
 from domain.payments.attempt import differs, merge
+from domain.payments.ledger import LedgerAccount
 from domain.payments.model import Attempt, VoidPayment
 from domain.payments.news import AttemptState, Capture, News, RefundNews, RefundState
+from domain.payments.postings import cancelled
 from domain.payments.settlement import (
     Account,
     SettlementPlan,
@@ -79,6 +81,7 @@ class Life(Struct):
     told: list[Any] = field(default_factory=list)
     voids: set[UUID] = field(default_factory=set)
     refunded_elsewhere: dict[UUID, int] = field(default_factory=dict)
+    ledger: dict[LedgerAccount, int] = field(default_factory=lambda: dict.fromkeys(LedgerAccount, 0))
     causes: int = 0
 
     @property
@@ -89,6 +92,10 @@ class Life(Struct):
         self.told += plan.events + plan.cancelled.events
         self.voids |= {command.payment_id for command, _ in plan.follow_ups if isinstance(command, VoidPayment)}
         self.voids |= {payment for payment, _ in plan.cancelled.voids}
+        for posting in plan.postings + cancelled({ORDER: self.order}, plan.cancelled):
+            assert sum(amount for _, amount in posting.entries()) == 0
+            for side, amount in posting.entries():
+                self.ledger[side.account] += amount
 
     def _cause(self) -> Cause:
         self.causes += 1
@@ -151,6 +158,7 @@ def a_life(there: bool) -> Life:
         price=Price({0: LineAmounts(AMOUNT)}, {}, ()),
         sellers={0: SELLER},
         fulfilments={SELLER: Fulfilment.AWAITING},
+        quantities={0: 1},
     )
     return Life(Account(order, {}, {}, set(holds_of(order))), there)
 
@@ -199,6 +207,14 @@ def test_whatever_happens_nobody_keeps_what_isnt_owed_and_nobody_pays_back_more_
             assert attempt.id in life.voids
         else:
             assert asked == attempt.captured_minor, "and what none needs is not"
+    current = life.account.attempts.get(order.payment_id or UUID(int=0))
+    paid_for = current if order.sold and alive else None
+    elsewhere = 0 if paid_for is None else paid_for.refunded_minor
+    attempts = life.account.attempts.values()
+    assert life.ledger[LedgerAccount.GATEWAY_CLEARING] == sum(a.captured_minor - a.refunded_minor for a in attempts)
+    short = 0 if paid_for is None else AMOUNT - paid_for.captured_minor
+    assert life.ledger[LedgerAccount.REFUNDS] == elsewhere + short, "a buyer is owed what doesn't pay for anything"
+    assert -life.ledger[LedgerAccount.SELLER_PAYABLE] == (AMOUNT if order.sold and alive else 0)
     assert sorted(event.version for event in life.told) == list(range(1, order.version + 1))
     kinds = [event.type for event in life.told]
     assert kinds.count("order.confirmed") <= 1

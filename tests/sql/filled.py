@@ -16,6 +16,7 @@ from domain.orders import sql as orders
 from infra.clock import new_id
 from tests.sql import (
     cart_rows,
+    money_rows,
     offer_rows,
     order_rows,
     payment_rows,
@@ -73,6 +74,7 @@ INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.pla
 {cart_rows.FILL}
 {payment_rows.FILL}
 {order_rows.FILL}
+{money_rows.FILL}
 """
 
 
@@ -93,6 +95,7 @@ def statements(sample: Any) -> Arguments:
         **pricing_rows.statements(sample),
         **cart_rows.statements(sample),
         **payment_rows.statements(sample),
+        **money_rows.statements(sample),
         **sandbox_rows.statements(sample),
     }
 
@@ -179,9 +182,8 @@ def _of_orders(sample: Any) -> Arguments:
         (o, "LOAD_PLACINGS"): (ids, *bounds),
         (o, "CANCEL_PARKED"): (ids,),
         (o, "SET_VERSIONS"): (ids, [2] * count),
-        (o, "CANCEL_SELLER_ORDERS"): (ids, sellers),
-        (o, "CONFIRM_ORDERS"): (ids, [2] * count),
-        (o, "EXPIRE_ORDERS"): (ids, now, buyer, ""),
+        (o, "SET_FULFILMENTS"): (ids, sellers, ["cancelled"] * count),
+        (o, "CONFIRM_ORDERS"): (ids, [2] * count, now),
         (v, "LOAD"): (ids,),
         (v, "LOAD_SELLER_ORDERS"): (ids,),
         (v, "LOAD_LINES"): (ids,),

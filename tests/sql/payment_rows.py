@@ -55,7 +55,6 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (p, "SAVE_REFUNDS"): (payments, [1] * count, ["succeeded"] * count, nothing, nothing, now),
         (p, "LOAD_CHARGEBACKS"): (sandbox, references),
         (p, "SAVE_CHARGEBACKS"): (*disputes, ["opened"] * count, texts, now),
-        (p, "REVERSE_COMMISSION"): (ids, [0] * count, payments),
         (v, "LOAD_PAYMENT_VIEWS"): (ids[0],),
         (v, "LOAD_REFUND_VIEWS"): (ids[0],),
         (r, "TAKE_STALE"): (earlier, now, 200),
@@ -79,6 +78,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
             [2] * count,
             [now] * count,
             [False] * count,
+            [True] * count,
             now,
         ),
     }

@@ -96,6 +96,9 @@ CREATE TABLE order_notes (
 CREATE INDEX order_notes_order ON order_notes (order_id, id);
 """
 
+# When it was paid for and nothing stood in the way: from then on its sellers are owed something.
+SALES = "ALTER TABLE orders ADD COLUMN sold_at timestamptz"
+
 SEARCH = """
 -- What the order's e-mail address is compared by (domain/accounts/email.py).
 ALTER TABLE orders ADD COLUMN email_key text CHECK (length(email_key) BETWEEN 3 AND 640);
@@ -113,4 +116,4 @@ def statements() -> list[str]:
         " FOR EACH ROW EXECUTE FUNCTION refuse_change();"
         for table in FROZEN_TABLES
     ]
-    return [SHIPMENTS, RETURNS, CREDITS, NOTES, SEARCH, *frozen]
+    return [SHIPMENTS, RETURNS, CREDITS, NOTES, SALES, SEARCH, *frozen]

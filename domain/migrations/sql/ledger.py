@@ -46,7 +46,7 @@ CREATE TABLE ledger_accounts (
 # Of each seller order: what its seller has of it that no payout has taken yet, and from when on one may.
 SETTLEMENTS = """
 CREATE TABLE settlements (
-    order_id uuid NOT NULL REFERENCES orders (id),
+    order_id uuid NOT NULL,
     seller_no smallint NOT NULL,
     seller_id uuid NOT NULL,
     currency text NOT NULL,

@@ -12,6 +12,7 @@ from domain.inventory.model import ExpireReservations
 from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
 from domain.payments.model import (
     CapturePayment,
@@ -32,6 +33,9 @@ COMMANDS: tuple[type[Command], ...] = (
     PlaceOrder,
     CancelOrder,
     ConfirmOrder,
+    AcceptSellerOrder,
+    ShipSellerOrder,
+    DeliverSellerOrder,
     ApplyPromotions,
     StartPayment,
     ConfirmPayment,

@@ -58,6 +58,8 @@ class Code(StrEnum):
     PAYMENT_DECLINED = "payment_declined"
     UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_LINE = "unknown_line"
+    UNKNOWN_SHIPMENT = "unknown_shipment"
+    UNITS_SHORT = "units_short"
     UNKNOWN_CATEGORY = "unknown_category"
     CATEGORY_CYCLE = "category_cycle"
     CATEGORY_IN_USE = "category_in_use"
@@ -93,6 +95,7 @@ _TITLES = {
     Code.STOCK_SHORT: "More is reserved than would be left",
     Code.RESERVATION_STATE: "The reservation's state doesn't allow this",
     Code.ORDER_STATE: "The order's state doesn't allow this",
+    Code.UNITS_SHORT: "Fewer units are left",
     Code.CART_STATE: "The cart's state doesn't allow this",
     Code.PAYMENT_STATE: "The payment's state doesn't allow this",
     Code.PAYMENT_DECLINED: "The payment didn't go through",

@@ -333,12 +333,17 @@ async def apply_cancellations(conn: Connection, plan: CancellationPlan, now: dat
         Rows("cancelled_lines", CANCELLED_COLUMNS, plan.cancelled),
         *price_rows(plan.price_versions),
     )
-    if plan.fulfilments:
+    await set_fulfilments(conn, plan.fulfilments)
+
+
+async def set_fulfilments(conn: Connection, fulfilments: Mapping[tuple[UUID, UUID], Fulfilment]) -> None:
+    """Write where seller orders of locked orders stand, by (order id, seller id)."""
+    if fulfilments:
         await conn.execute(
             SET_FULFILMENTS,
-            [order_id for order_id, _ in plan.fulfilments],
-            [seller_id for _, seller_id in plan.fulfilments],
-            [fulfilment.value for fulfilment in plan.fulfilments.values()],
+            [order_id for order_id, _ in fulfilments],
+            [seller_id for _, seller_id in fulfilments],
+            [fulfilment.value for fulfilment in fulfilments.values()],
         )
 
 

@@ -40,6 +40,7 @@ from domain.inventory.stock_model import StockForced, StockLow, StockSet, Thresh
 from domain.journal.model import SYSTEM
 from domain.money import Money
 from domain.orders.cart_model import CartCheckedOut, CartFacts, CartLineFact, CartMerged, CartRemoved
+from domain.orders.fulfilment_model import SellerOrderMoved, ShipmentArrived, UnitsShipped
 from domain.orders.model import (
     CommissionSnapshotted,
     LinesCancelled,
@@ -99,6 +100,10 @@ def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
         "order.expired": OrderExpired,
         "order.repriced": OrderRepriced,
         "order.confirmed": OrderConfirmed,
+        "order.accepted": SellerOrderMoved,
+        "order.shipped": UnitsShipped,
+        "order.shipment_delivered": ShipmentArrived,
+        "order.delivered": SellerOrderMoved,
         "order.taken_up_again": StockTakenAgain,
         "order.payment_started": PaymentStarted,
         "order.payment_captured": PaymentMoved,

@@ -16,6 +16,7 @@ from domain.orders import sql as orders
 from infra.clock import new_id
 from tests.sql import (
     cart_rows,
+    fulfilment_rows,
     money_rows,
     offer_rows,
     order_rows,
@@ -88,6 +89,7 @@ def statements(sample: Any) -> Arguments:
         **_of_jobs(sample),
         **_of_orders(sample),
         **order_rows.statements(sample),
+        **fulfilment_rows.statements(sample),
         **_of_stock(sample),
         **taxonomy_rows.statements(),
         **offer_rows.statements(sample),

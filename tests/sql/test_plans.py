@@ -28,6 +28,7 @@ MODULES = [
     "domain.journal.reads",
     "domain.orders.sql",
     "domain.orders.reads",
+    "domain.orders.fulfilment_sql",
     "domain.orders.search_reads",
     "domain.orders.note_sql",
     "domain.orders.crediting_sql",

@@ -1,8 +1,8 @@
 """The decision to accept, ship and deliver seller orders.
 
-Invariant: pure; one command at a time in the order given, each seeing what the ones before it decided. A unit is shipped
-once; what was cancelled or given back before it was shipped is not shipped any more. A seller order is ``delivered``
-when nothing is left to ship and all its shipments have arrived.
+Invariant: pure; one command at a time in the order given, each seeing what the ones before it decided. A unit is
+shipped once; what was cancelled or given back before it was shipped is not shipped any more. A seller order is
+``delivered`` when nothing is left to ship and all its shipments have arrived.
 """
 
 from collections.abc import Collection, Mapping, Sequence

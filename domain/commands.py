@@ -23,6 +23,7 @@ from domain.payments.model import (
     TakeNotice,
     VoidPayment,
 )
+from domain.payments.payouts import ApprovePayout, CollectPayout, MarkPayoutFailed, MarkPayoutPaid
 from domain.payments.reconciliation import ReconcileCharges, RefundOrphan, SweepPayments
 from domain.payments.sandbox import SendSandboxWebhook
 from domain.pricing.codes import MakeCodes
@@ -47,6 +48,10 @@ COMMANDS: tuple[type[Command], ...] = (
     SweepPayments,
     ReconcileCharges,
     RefundOrphan,
+    CollectPayout,
+    ApprovePayout,
+    MarkPayoutPaid,
+    MarkPayoutFailed,
     SnapshotCommissions,
     MakeCodes,
     SweepPromotions,

@@ -81,6 +81,12 @@ def numbered(parent: UUID, number: int) -> UUID:
     return compose(unix_ms(parent), digest)
 
 
+def joint(parent: UUID, other: UUID) -> UUID:
+    """Derive the id of what a command does about another thing, such as a payout about a seller."""
+    digest = hashlib.blake2b(parent.bytes + other.bytes, digest_size=ENTROPY_BYTES).digest()
+    return compose(unix_ms(parent), digest)
+
+
 def order_number(order_id: UUID) -> int:
     """Derive the 60-bit number of an order that a person can read out.
 

@@ -56,6 +56,7 @@ class Code(StrEnum):
     ORDER_STATE = "order_state"
     PAYMENT_STATE = "payment_state"
     PAYMENT_DECLINED = "payment_declined"
+    PAYOUT_STATE = "payout_state"
     UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_SHIPMENT = "unknown_shipment"
@@ -98,6 +99,7 @@ _TITLES = {
     Code.UNITS_SHORT: "Fewer units are left",
     Code.CART_STATE: "The cart's state doesn't allow this",
     Code.PAYMENT_STATE: "The payment's state doesn't allow this",
+    Code.PAYOUT_STATE: "The payout's state doesn't allow this",
     Code.PAYMENT_DECLINED: "The payment didn't go through",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.BAD_SIGNATURE: "The webhook's signature doesn't hold",

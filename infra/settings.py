@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     secret_key: Annotated[str, Meta(min_length=SECRET_BYTES_MIN, max_length=1_000)]
     encryption_keys: Annotated[str, Meta(max_length=4_000)] = ""
     signing_keys_file: Annotated[str, Meta(max_length=4_096)] = ""
-    lanes: Annotated[str, Meta(max_length=200)] = "orders,stock,pricing,io,sweeps"
+    lanes: Annotated[str, Meta(max_length=200)] = "orders,stock,pricing,io,payouts,sweeps"
     sentry_dsn: Annotated[str, Meta(max_length=2_000)] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -21,7 +21,7 @@ READY_SECONDS_MAX = 60.0
 STOP_SECONDS = 20.0
 """A worker gives the batch in hand 15 s; only one that hangs is killed."""
 LOOK_SECONDS = 0.02
-CORE_LANES = "orders,stock,pricing,sweeps"
+CORE_LANES = "orders,stock,pricing,payouts,sweeps"
 IO_LANES = "io"
 ALL_LANES = f"{CORE_LANES},{IO_LANES}"
 

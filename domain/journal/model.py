@@ -25,6 +25,7 @@ class Lane(StrEnum):
     STOCK = "stock"
     PRICING = "pricing"
     IO = "io"
+    PAYOUTS = "payouts"
     SWEEPS = "sweeps"
 
 

@@ -150,8 +150,10 @@ class Payouts(Table):
     id = UUID(primary_key=True, default=None)
     currency = Text(default=None)
     state = Text(default=None)
+    version = Integer(default=0)
     until = Timestamptz(default=None)
     minimum_minor = BigInt(default=None)
+    after_seller = UUID()
     sellers = Integer(default=0)
     orders = Integer(default=0)
     total_minor = BigInt(default=0)
@@ -160,7 +162,7 @@ class Payouts(Table):
     approved_by = UUID(null=True, default=None)
     approved_at = Timestamptz(null=True, default=None)
     ended_at = Timestamptz(null=True, default=None)
-    reason = Text(null=True, default=None)
+    reason = Text(default="")
 
 
 class PayoutItems(Table):
@@ -171,7 +173,7 @@ class PayoutItems(Table):
     amount_minor = BigInt(default=None)
     orders = Integer(default=None)
     state = Text(default="included")
-    reason = Text(null=True, default=None)
+    reason = Text(default="")
 
 
 class PayoutOrders(Table):

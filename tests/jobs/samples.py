@@ -34,7 +34,7 @@ from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
-from tests.jobs import fulfilment_samples, payment_samples
+from tests.jobs import fulfilment_samples, payment_samples, payout_samples
 from tests.jobs import stock_samples as stock
 from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
@@ -311,5 +311,6 @@ SAMPLES: dict[str, Builder] = {
     "prune_journal": journal_to_prune,
     "prune_expired": what_has_expired,
     **payment_samples.BUILDERS,
+    **payout_samples.BUILDERS,
     "send_links": links_to_send,
 }

@@ -21,6 +21,7 @@ from tests.sql import (
     offer_rows,
     order_rows,
     payment_rows,
+    payout_rows,
     pricing_rows,
     product_rows,
     sandbox_rows,
@@ -76,6 +77,7 @@ INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.pla
 {payment_rows.FILL}
 {order_rows.FILL}
 {money_rows.FILL}
+{payout_rows.FILL}
 """
 
 
@@ -98,6 +100,7 @@ def statements(sample: Any) -> Arguments:
         **cart_rows.statements(sample),
         **payment_rows.statements(sample),
         **money_rows.statements(sample),
+        **payout_rows.statements(sample),
         **sandbox_rows.statements(sample),
     }
 

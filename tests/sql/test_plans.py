@@ -55,6 +55,7 @@ MODULES = [
     "domain.catalog.variant_sql",
     "domain.orders.cart_sql",
     "domain.payments.ledger_sql",
+    "domain.payments.payout_sql",
     "domain.payments.reads",
     "domain.payments.reconciliation_sql",
     "domain.payments.sql",

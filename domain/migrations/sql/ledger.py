@@ -18,7 +18,9 @@ CREATE TABLE ledger_entries (
     PRIMARY KEY (cause_id, kind, entry_no)
 );
 CREATE INDEX ledger_entries_order ON ledger_entries (order_id) WHERE order_id IS NOT NULL;
-CREATE INDEX ledger_entries_account ON ledger_entries (account, owner, currency, position);
+-- Lists and statements go by time; entries of one batch by their position.
+CREATE INDEX ledger_entries_account ON ledger_entries (account, owner, currency, at, position);
+CREATE INDEX ledger_entries_at ON ledger_entries (at, position);
 
 CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -58,6 +60,7 @@ CREATE TABLE settlements (
 ) WITH (fillfactor = 50);
 CREATE INDEX settlements_due ON settlements (currency, seller_id, settles_at)
     WHERE settles_at IS NOT NULL AND balance_minor <> 0 AND disputes = 0;
+CREATE INDEX settlements_disputed ON settlements (seller_id, currency) WHERE disputes > 0;
 """
 
 PAYOUTS = """
@@ -65,10 +68,15 @@ CREATE TABLE payouts (
     -- The id of the command that asked for it.
     id uuid PRIMARY KEY,
     currency text NOT NULL,
-    state text NOT NULL CHECK (state IN ('collecting', 'pending_approval', 'approved', 'paid', 'failed', 'empty')),
+    state text NOT NULL CHECK (state IN (
+        'collecting', 'pending_approval', 'approved', 'paying', 'paid', 'failing', 'failed', 'empty')),
+    version integer NOT NULL DEFAULT 0,
     -- What had settled by then is in it.
     until timestamptz NOT NULL,
     minimum_minor bigint NOT NULL CHECK (minimum_minor > 0),
+    -- Collecting goes by sellers in the order of their ids: the last one it has looked at.
+    after_seller uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    -- What was collected, whatever became of it.
     sellers integer NOT NULL DEFAULT 0 CHECK (sellers >= 0),
     orders integer NOT NULL DEFAULT 0 CHECK (orders >= 0),
     total_minor bigint NOT NULL DEFAULT 0 CHECK (total_minor >= 0),
@@ -77,8 +85,10 @@ CREATE TABLE payouts (
     approved_by uuid,
     approved_at timestamptz,
     ended_at timestamptz,
-    reason text
+    reason text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 70);
+-- A seller's money doesn't fall into two payouts because two were asked for at once.
+CREATE UNIQUE INDEX payouts_collecting ON payouts (currency) WHERE state = 'collecting';
 
 CREATE TABLE payout_items (
     payout_id uuid NOT NULL REFERENCES payouts (id),
@@ -86,7 +96,7 @@ CREATE TABLE payout_items (
     amount_minor bigint NOT NULL CHECK (amount_minor > 0),
     orders integer NOT NULL CHECK (orders > 0),
     state text NOT NULL DEFAULT 'included' CHECK (state IN ('included', 'withdrawn', 'paid', 'failed')),
-    reason text,
+    reason text NOT NULL DEFAULT '',
     PRIMARY KEY (payout_id, seller_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX payout_items_seller ON payout_items (seller_id, payout_id);

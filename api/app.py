@@ -26,6 +26,7 @@ from api import (
     commission_rules,
     holds,
     inventory,
+    invoices,
     jobs,
     keys,
     notes,
@@ -65,6 +66,7 @@ log = telemetry.logger()
 ROUTERS = (
     orders.router,
     notes.router,
+    invoices.router,
     payments.router,
     quotes.router,
     carts.router,

@@ -142,7 +142,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, shape_of: Ma
             told["description"] = "done" if spec is None else _told_by(spec)
     if ALSO in handler.opt:
         media_type, meaning = handler.opt[ALSO]
-        responses["200"]["content"][media_type] = {"schema": {"type": "object", "description": meaning}}
+        shape = "string" if media_type.startswith("text/") else "object"
+        responses["200"]["content"][media_type] = {"schema": {"type": shape, "description": meaning}}
     access: Access = handler.opt[ACCESS]
     if not access.roles:
         operation["security"] = []

@@ -75,6 +75,11 @@ def named(name: str) -> UUID:
     return UUID(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
 
 
+def document_stream(seller_id: UUID, kind: str) -> UUID:
+    """Name the event stream of a seller's documents of a kind; the same bytes as PostgreSQL's md5()::uuid."""
+    return UUID(hashlib.md5(seller_id.bytes + kind.encode(), usedforsecurity=False).hexdigest())
+
+
 def numbered(parent: UUID, number: int) -> UUID:
     """Derive the id of the ``number``-th row of a command that may write more rows than it can have children."""
     digest = hashlib.blake2b(parent.bytes + number.to_bytes(4), digest_size=ENTROPY_BYTES).digest()

@@ -58,6 +58,14 @@ def exponent(currency: str) -> int:
     return _EXPONENTS.get(currency, 2)
 
 
+def written(amount: int, currency: str) -> str:
+    """Minor units as people read them: ``19.99 USD``, ``1999 JPY``."""
+    digits = exponent(currency)
+    whole, minor = divmod(abs(amount), 10**digits)
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{whole}.{minor:0{digits}} {currency}" if digits else f"{sign}{whole} {currency}"
+
+
 def round_half_up(numerator: int, denominator: int) -> int:
     """Divide and round to the nearest integer, halves away from zero."""
     if denominator <= 0:

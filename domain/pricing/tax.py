@@ -74,6 +74,12 @@ def ppm_of(percent: Percent) -> int:
     return int(whole + decimals.ljust(_DECIMALS, "0"))
 
 
+def percent_of(rate_ppm: int) -> str:
+    """Parts per million as a percentage, exactly."""
+    whole, decimals = divmod(rate_ppm, 10**_DECIMALS)
+    return f"{whole}.{decimals:0{_DECIMALS}}".rstrip("0").rstrip(".")
+
+
 class TaxRates:
     """All rates of a marketplace, by place."""
 

@@ -64,6 +64,7 @@ ENTRIES = {
     "GET /orders": Entry(Things.fresh_order),
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),
+    "GET /orders/{order_id}/invoice": Entry(Things.order),
     "POST /orders/{order_id}/notes": Entry(Things.order_of_ones_goods, {"text": "a test"}),
     "GET /orders/{order_id}/notes": Entry(Things.order_of_ones_goods),
     "POST /orders/{order_id}/cancel": Entry(Things.order),

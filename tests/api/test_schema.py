@@ -17,6 +17,7 @@ ROUTES = {
     "GET /orders": {200, 400, 401, 403, 503},
     "GET /orders/{order_id}": {200, 401, 403, 404, 503},
     "GET /orders/{order_id}/timeline": {200, 401, 403, 404, 503},
+    "GET /orders/{order_id}/invoice": {200, 400, 401, 403, 404, 503},
     "POST /orders/{order_id}/notes": {201, 400, 401, 403, 404, 413, 415, 422, 503},
     "GET /orders/{order_id}/notes": {200, 400, 401, 403, 404, 503},
     "POST /orders/{order_id}/payment": {200, 202, 400, 401, 402, 403, 404, 409, 413, 415, 422, 500, 503},

@@ -50,6 +50,7 @@ from domain.orders.model import (
     OrderRepriced,
     PlacedLine,
 )
+from domain.payments.invoice_model import DocumentIssued
 from domain.payments.model import ChargebackMoved, PaymentMoved, PaymentStarted, RefundMoved, StockTakenAgain
 from domain.payments.payouts import PayoutApproved, PayoutCollected, PayoutFailed, PayoutPaid
 from domain.pricing.commission_edit import RuleWritten
@@ -66,7 +67,7 @@ PAGE = Path("docs/events.md")
 
 NOUNS = (
     "order|account|address|api_key|session|seller|product|variant|offer|category|attribute|rate_card|promotion"
-    "|commission_rule|stock|reservation|cart|payout"
+    "|commission_rule|stock|reservation|cart|payout|invoice|credit_note"
 )
 
 
@@ -112,6 +113,8 @@ def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
         "order.refunded": RefundMoved,
         "order.chargeback_opened": ChargebackMoved,
         "order.commission_snapshotted": CommissionSnapshotted,
+        "invoice.issued": DocumentIssued,
+        "credit_note.issued": DocumentIssued,
         "commission_rule.created": RuleWritten,
         "commission_rule.changed": RuleWritten,
         "commission_rule.ended": RuleWritten,

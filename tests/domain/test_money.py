@@ -137,3 +137,11 @@ def test_money_on_the_wire_is_whole_minor_units_of_a_currency(wire):
 
 def test_money_is_written_as_it_is_read():
     assert msgspec.json.encode(money.Money(1999, "USD")) == b'{"amount":1999,"currency":"USD"}'
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [(1999, "USD", "19.99 USD"), (5, "EUR", "0.05 EUR"), (1999, "JPY", "1999 JPY"), (-1050, "KWD", "-1.050 KWD")],
+)
+def test_an_amount_is_written_as_people_read_it(amount: int, currency: str, text: str):
+    assert money.written(amount, currency) == text

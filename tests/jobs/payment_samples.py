@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from domain.journal.model import Command
 from domain.orders.model import CancelOrder
+from domain.payments.invoice_model import IssueInvoices
 from domain.payments.model import (
     CapturePayment,
     CheckPayment,
@@ -192,7 +193,18 @@ async def notices_to_take(rig: Rig) -> list[Command]:
     ]
 
 
+async def documents_to_issue(rig: Rig) -> list[Command]:
+    """Of orders that were paid, one with a line cancelled since; of one that wasn't; of one that isn't there."""
+    till = await _till(rig)
+    (whole, _), (part, _), (declined, _) = await _paid(till, "tok_ok", "tok_ok", "tok_declined")
+    await submit(rig.conn, CancelOrder(part, lines=(1,)))
+    await rig.drain(rig.runner(cancel_orders))
+    await _withdraw(till, "issue_invoices")
+    return [IssueInvoices(order) for order in (whole, part, declined, new_id())]
+
+
 BUILDERS = {
+    "issue_invoices": documents_to_issue,
     "start_payments": payments_to_start,
     "confirm_payments": payments_to_confirm,
     "capture_payments": payments_to_capture,

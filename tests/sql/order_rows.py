@@ -1,10 +1,11 @@
-"""Rows of notes, and arguments for their statements and for those that look for orders."""
+"""Rows of notes and documents, and arguments for their statements and for those that look for orders."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from domain.orders import note_sql, search_reads
+from domain.payments import invoice_reads, invoice_sql
 from infra.clock import new_id
 
 LAST = UUID(int=2**128 - 1)
@@ -12,6 +13,9 @@ LAST = UUID(int=2**128 - 1)
 FILL = """
 INSERT INTO order_notes (id, order_id, seller_id, author, text, at)
     SELECT id, id, CASE WHEN n % 2 = 0 THEN seller END, buyer, 'T', now() FROM numbers;
+INSERT INTO invoice_counters (seller_id, kind, last) SELECT seller, 'invoice', 1 FROM numbers;
+INSERT INTO invoices (order_id, seller_no, cause_id, seller_id, kind, number, issued_at, content)
+    SELECT id, 0, id, seller, 'invoice', 1, now(), '{}' FROM numbers;
 """
 
 
@@ -34,7 +38,17 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (search_reads.__name__, f"SEARCHES {filters}"): (*page, *(said[name] for name in filters.split()))
         for filters in search_reads.SEARCHES
     }
+    i, kinds = invoice_sql.__name__, ["invoice"] * count
     return searches | {
+        (invoice_reads.__name__, "LOAD_DOCUMENTS"): (ids[0],),
+        (i, "LOAD_SOLD_ORDERS"): (ids,),
+        (i, "LOAD_SOLD_LINES"): (ids,),
+        (i, "LOAD_SELLERS"): (ids,),
+        (i, "LOAD_GIVEN"): (ids,),
+        (i, "LOAD_ORDER_IDS"): (ids,),
+        (i, "LOAD_ISSUED"): (ids,),
+        (i, "LOCK_COUNTERS"): (sample["sellers"], kinds),
+        (i, "SET_COUNTERS"): (sample["sellers"], kinds, [2] * count),
         (n, "INSERT_NOTES"): notes,
         (n, "LIST_NOTES"): (ids[0], LAST, 50),
         (n, "LIST_NOTES_OF_SELLER"): (ids[0], LAST, 50, seller),

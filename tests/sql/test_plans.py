@@ -56,6 +56,8 @@ MODULES = [
     "domain.orders.cart_sql",
     "domain.payments.ledger_sql",
     "domain.payments.payout_sql",
+    "domain.payments.invoice_reads",
+    "domain.payments.invoice_sql",
     "domain.payments.reads",
     "domain.payments.reconciliation_sql",
     "domain.payments.sql",

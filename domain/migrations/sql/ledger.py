@@ -116,7 +116,7 @@ INVOICES = """
 CREATE TABLE invoice_counters (
     seller_id uuid NOT NULL,
     kind text NOT NULL,
-    last integer NOT NULL CHECK (last > 0),
+    last integer NOT NULL CHECK (last >= 0),
     PRIMARY KEY (seller_id, kind)
 ) WITH (fillfactor = 50);
 

@@ -21,6 +21,7 @@ from api.waiters import Waiters
 from domain.pricing.book import empty_book
 from infra import postgres, telemetry
 from infra.broker import Doorbell
+from infra.carriers.registry import carriers_of
 from infra.encryption import Sealer
 from infra.gateways.registry import gateways_of
 from infra.passwords import Passwords
@@ -70,6 +71,7 @@ class Edge:
         self.passwords = Passwords()
         self.rates = Rates(settings)
         self.gateways = gateways_of(settings)
+        self.carriers = carriers_of(settings)
         self.buyers: Recent[UUID, UUID] = Recent(ORDERS_REMEMBERED)
         """Whose the orders are that were lately sent here: whoever pays one next needs no look-up. It never changes."""
         self.ready = False

@@ -18,6 +18,7 @@ from api.decode import body_of, body_or, check_order
 from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, problem_of, problem_response, refuse
+from api.shipments import linked
 from api.submission import JobView, submit
 from domain.accounts.email import email_key
 from domain.accounts.model import Role, Scope
@@ -152,13 +153,13 @@ async def get_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]) -
     async with edge.pool.acquire(timeout=2) as conn:
         order = await load_order_with_payments(conn, order_id)
         if order is not None and (principal.is_admin or order.buyer == principal.id):
-            return Response(encode(order), media_type=JSON)
+            return Response(encode(linked(edge, order)), media_type=JSON)
         if order is not None:
             raise _not_found()
-        return await _order_without_row(conn, principal, order_id)
+        return await _order_without_row(edge, conn, principal, order_id)
 
 
-async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) -> Response[bytes]:
+async def _order_without_row(edge: Edge, conn: Any, principal: Principal, order_id: UUID) -> Response[bytes]:
     job = (await load_jobs(conn, [order_id])).get(order_id)
     if job is None or job.job != PlaceOrder.job or not (principal.is_admin or job.principal == principal.id):
         raise _not_found()
@@ -168,7 +169,7 @@ async def _order_without_row(conn: Any, principal: Principal, order_id: UUID) ->
         # Placed between the two reads.
         order = await load_order_with_payments(conn, order_id)
         if order is not None:
-            return Response(encode(order), media_type=JSON)
+            return Response(encode(linked(edge, order)), media_type=JSON)
     reason = job.problem.detail if job.problem is not None else f"its placing has {job.status.value}"
     rejection = Rejection(404, Code.ORDER_NOT_PLACED, f"the order was not placed: {reason}")
     return problem_response(problem_of(rejection, f"/orders/{order_id}", order_id))

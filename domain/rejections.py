@@ -59,6 +59,7 @@ class Code(StrEnum):
     PAYOUT_STATE = "payout_state"
     UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_LINE = "unknown_line"
+    UNKNOWN_CARRIER = "unknown_carrier"
     UNKNOWN_SHIPMENT = "unknown_shipment"
     UNITS_SHORT = "units_short"
     UNKNOWN_CATEGORY = "unknown_category"

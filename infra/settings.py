@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     sandbox_webhook_secret: Annotated[str, Meta(min_length=8, max_length=500)] = ""
     sandbox_webhook_url: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = ""
     sandbox_late_seconds: Seconds = 10.0
+    carrier_webhook_secret: Annotated[str, Meta(min_length=8, max_length=500)] = ""
     stripe_secret_key: Annotated[str, Meta(pattern="^(sk|rk)_", max_length=500)] = ""
     stripe_webhook_secret: Annotated[str, Meta(pattern="^whsec_", max_length=500)] = ""
     stripe_api_base: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = "https://api.stripe.com"
@@ -161,6 +162,15 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
         except ValueError as error:
             raise SettingError(f"SANDBOX_WEBHOOK_SECRET: {error} (see docs/settings.md)") from None
 
+    def carrier_signer(self) -> Signer | None:
+        """Who signs what is said of parcels; None where nothing is heard of them. Raises SettingError."""
+        if not self.carrier_webhook_secret:
+            return None
+        try:
+            return Signer(self.carrier_webhook_secret)
+        except ValueError as error:
+            raise SettingError(f"CARRIER_WEBHOOK_SECRET: {error} (see docs/settings.md)") from None
+
     def worker_lanes(self) -> tuple[Lane, ...]:
         """The lanes this worker serves, from ``LANES``; raises SettingError on an unknown or empty list."""
         names = [name.strip() for name in self.lanes.split(",") if name.strip()]
@@ -211,6 +221,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     checks = (
         settings.worker_lanes,
         settings.sandbox_signer,
+        settings.carrier_signer,
         settings.encryption_secrets,
         settings.relay,
         settings.sender,

@@ -5,6 +5,7 @@ locked before the decision, which has to see what is left of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +21,12 @@ from domain.inventory.sql import Ended, end_reservations, movement_rows, reserva
 from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM, Cause
 from domain.journal.sql import insert_events
+from domain.orders.cancellation import CancellationPlan, OpenOrder
+from domain.orders.model import Fulfilment
 from domain.orders.sql import apply_cancellations, save_orders
 from domain.payments import postings
 from domain.payments.disputes import dispute
-from domain.payments.ledger_sql import write_postings
+from domain.payments.ledger_sql import settle_from, write_postings
 from domain.payments.model import Chargeback, Refund, VoidPayment
 from domain.payments.news import DisputeNews, News, RefundNews
 from domain.payments.postings import chargeback_id
@@ -182,6 +185,7 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await _take_uses(batch, plan)
     await restock(conn, moved)
     orders = {order_id: account.order for order_id, account in accounts.items()}
+    await settle_from(conn, _delivered(orders, cancelled), now + timedelta(seconds=batch.limits.payout_hold_seconds))
     posted = plan.postings + postings.cancelled(orders, cancelled)
     for (order_id, cause_id), amounts in taken_back.items():
         posted += postings.commission_reversed(orders[order_id], cause_id, amounts)
@@ -194,6 +198,15 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
         figures = {"payment_id": str(alarm.payment_id), "order_id": str(alarm.order_id), "detail": alarm.detail}
         log.error(alarm.what, **figures)
         telemetry.report(AlarmError(f"{alarm.what}: {figures}"), job=batch.commands[0].command.job)
+
+
+def _delivered(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) -> list[tuple[UUID, int]]:
+    """The seller orders of which all that is left has arrived."""
+    return [
+        (order_id, orders[order_id].seller_nos[seller])
+        for (order_id, seller), fulfilment in cancelled.fulfilments.items()
+        if fulfilment is Fulfilment.DELIVERED
+    ]
 
 
 def _refund_lines(account: Account, owed: int, cause: Cause, plan: SettlementPlan) -> None:

@@ -24,6 +24,8 @@ from domain.orders.crediting import (
     line_credit,
     whole_shipping,
 )
+from domain.orders.fulfilment import fulfilment_after
+from domain.orders.fulfilment_model import SellerOrderMoved, seller_order_id
 from domain.orders.lifecycle import CONFIRMED, UNDER_WAY, order_status, refuse_cancelling
 from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
 from domain.orders.price import Price, freed_by, without
@@ -50,8 +52,9 @@ class OpenOrder(Struct):
     ``price`` is what counts of it: the last price version, without the lines that were cancelled after it was paid.
     ``sellers`` maps lines to sellers; ``fulfilments`` stands per seller, in the order of their numbers. ``version`` is
     the stream's last. ``payment_id`` is the attempt that moves it, ``held_by`` whose children its reservations are.
-    ``sold`` says whether its sellers were given what it brought; ``shipped`` counts units by line, ``credited`` is what
-    was given back of lines, ``shipping_credited`` of which seller orders by number the shipping was.
+    ``sold`` says whether its sellers were given what it brought; ``shipped`` counts units by line, ``on_the_way`` are
+    lines of which not all that was shipped has arrived, ``credited`` is what was given back of lines,
+    ``shipping_credited`` of which seller orders by number the shipping was.
     """
 
     id: UUID
@@ -72,6 +75,7 @@ class OpenOrder(Struct):
     sold: bool = False
     quantities: dict[int, int] = field(default_factory=dict)
     shipped: dict[int, int] = field(default_factory=dict)
+    on_the_way: set[int] = field(default_factory=set)
     credited: dict[int, Credited] = field(default_factory=dict)
     shipping_credited: set[int] = field(default_factory=set)
 
@@ -169,13 +173,15 @@ def decide(
         order = orders.get(claimed.command.order_id)
         if order is None:
             return _without_order(claimed.command, placings.get(claimed.command.order_id), plan)
-        numbers = sorted(order.price.lines) if claimed.command.lines is None else sorted(set(claimed.command.lines))
+        numbers = _numbers(claimed.command, order)
+        if isinstance(numbers, Rejection):
+            return Rejected(numbers)
         refusal = refuse_cancelling(
             order.payment,
             list(order.fulfilments.values()),
-            [order.fulfilments[order.sellers[n]] for n in numbers if n in order.price.lines],
+            [_standing(order, n) for n in numbers if n in order.price.lines],
             expired=order.expired,
-            as_buyer=claimed.principal == order.buyer,
+            as_buyer=claimed.principal == order.buyer and claimed.command.seller_id is None,
             whole=set(numbers) >= set(order.price.lines),
         )
         if refusal is not None:
@@ -206,6 +212,31 @@ def _without_order(command: CancelOrder, placing: Placing | None, plan: Cancella
         plan.unplaced.append(command.order_id)
         return Succeeded(CancelledOrder(command.order_id, (), None, OrderStatus.CANCELLED))
     return Rejected(not_placed(placing))
+
+
+def _numbers(command: CancelOrder, order: OpenOrder) -> list[int] | Rejection:
+    """The lines a command is about, in order; one of another seller's is refused, and so is a part without any left."""
+    seller = command.seller_id
+    if command.lines is not None:
+        for place, n in enumerate(command.lines):
+            if seller is not None and order.sellers.get(n) != seller:
+                return Rejection(422, Code.UNKNOWN_LINE, f"the seller order has no line {n}", f"lines[{place}]")
+        return sorted(set(command.lines))
+    if seller is None:
+        return sorted(order.price.lines)
+    mine = [n for n in sorted(order.price.lines) if order.sellers[n] == seller]
+    if not mine:
+        detail = "the seller order is cancelled; from there nothing can be cancelled"
+        return Rejection(409, Code.ORDER_STATE, detail)
+    return [n for n in mine if not order.shipped.get(n)] or mine
+
+
+def _standing(order: OpenOrder, line_no: int) -> Fulfilment:
+    """Where a line's seller order stands as far as the line goes: it is counted per line what has shipped."""
+    fulfilment = order.fulfilments[order.sellers[line_no]]
+    if fulfilment is Fulfilment.PARTLY_SHIPPED and not order.shipped.get(line_no):
+        return Fulfilment.PROCESSING
+    return fulfilment
 
 
 def not_placed(placing: Placing) -> Rejection:
@@ -268,6 +299,7 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
     (plan.returned if sold else plan.released).update(dict.fromkeys(holds, cause.actor))
     plan.freed.extend((order.id, promotion) for promotion in freed)
     plan.events.append(event)
+    go_on(order, {order.sellers[n] for n in gone} - emptied, cause, plan)
     if sold:
         plan.reversed.extend(Reversal(order.id, n, cause.command_id) for n in numbers)
     if owed:
@@ -278,6 +310,33 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
         # It was about another amount: should it bring money after all, that is given back.
         order.payment_id = None
     return owed
+
+
+def go_on(order: OpenOrder, sellers: Collection[UUID], cause: Cause, plan: CancellationPlan) -> None:
+    """See where seller orders stand when something of them was cancelled or given back: nothing may be left to ship."""
+    for seller in sorted(sellers):
+        if order.fulfilments[seller] is not Fulfilment.PARTLY_SHIPPED:
+            continue
+        mine = {n for n, of in order.sellers.items() if of == seller}
+        after = fulfilment_after(
+            order.fulfilments[seller],
+            {n: order.quantities[n] for n in mine & set(order.quantities)},
+            {n: units for n, units in order.shipped.items() if n in mine},
+            {n: credited.unshipped for n, credited in order.credited.items()},
+            mine - set(order.price.lines),
+            all_arrived=not mine & order.on_the_way,
+        )
+        if after is order.fulfilments[seller]:
+            continue
+        order.fulfilments[seller] = plan.fulfilments[order.id, seller] = after
+        if after is Fulfilment.DELIVERED:
+            order.version += 1
+            plan.versions[order.id] = order.version
+            told = SellerOrderMoved(
+                seller_order_id(order.id, order.seller_nos[seller]), seller, "the rest was cancelled"
+            )
+            data = _encode(told).decode()
+            plan.events.append(Event(order.id, order.version, "order.delivered", data, cause.actor, cause.correlation))
 
 
 def _credit_cancelled(

@@ -38,7 +38,7 @@ FROM line_credits WHERE order_id = ANY ($1::uuid[]) GROUP BY order_id, line_no
 LOAD_CREDITED_SHIPPING = "SELECT order_id, seller_no FROM shipping_credits WHERE order_id = ANY ($1::uuid[])"
 
 LOAD_SHIPPED = """
-SELECT s.order_id, u.line_no, sum(u.quantity)::int AS quantity
+SELECT s.order_id, u.line_no, sum(u.quantity)::int AS quantity, bool_and(s.state = 'delivered') AS arrived
 FROM shipments s CROSS JOIN unnest(s.lines, s.quantities) AS u (line_no, quantity)
 WHERE s.order_id = ANY ($1::uuid[]) GROUP BY s.order_id, u.line_no
 """
@@ -61,11 +61,11 @@ async def load_credited_shipping(conn: Connection, orders: Sequence[UUID]) -> di
     return found
 
 
-async def load_shipped(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, dict[int, int]]:
-    """How many units of the lines of orders have been shipped, by order and line."""
-    found: dict[UUID, dict[int, int]] = {order: {} for order in orders}
+async def load_shipped(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, dict[int, tuple[int, bool]]]:
+    """How many units of the lines of orders have been shipped, and whether all have arrived, by order and line."""
+    found: dict[UUID, dict[int, tuple[int, bool]]] = {order: {} for order in orders}
     for row in await conn.fetch(LOAD_SHIPPED, orders):
-        found[row["order_id"]][row["line_no"]] = row["quantity"]
+        found[row["order_id"]][row["line_no"]] = (row["quantity"], row["arrived"])
     return found
 
 

@@ -118,7 +118,10 @@ class PlaceOrder(Command, frozen=True, omit_defaults=True):
 
 
 class CancelOrder(Command, frozen=True):
-    """Cancel an order: whole, or the lines named by their numbers."""
+    """Cancel an order: whole, or the lines named by their numbers.
+
+    With ``seller_id`` it is about that seller's part alone: whole, it takes the lines of which nothing has shipped.
+    """
 
     job: ClassVar[str] = "cancel_orders"
     lane: ClassVar[Lane] = Lane.ORDERS
@@ -127,6 +130,7 @@ class CancelOrder(Command, frozen=True):
     order_id: UUID
     lines: Annotated[tuple[LineNo, ...], Meta(min_length=1, max_length=LINES_CEILING)] | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
+    seller_id: UUID | None = None
 
     def weight(self) -> int:
         """Rows it writes, for an order of a few lines."""

@@ -16,6 +16,7 @@ from domain.orders.lifecycle import order_status
 from domain.orders.model import Fulfilment, OrderStatus, Payment
 from domain.orders.price_sql import PRICE_NAMES, price_from
 from domain.orders.price_view import PriceView, price_view
+from domain.orders.shipment_reads import ShipmentView, load_shipments
 
 LOAD = """
 SELECT o.id, o.number, o.buyer, o.email, o.currency, o.payment, o.placed_at, o.expires_at, o.expired_at,
@@ -86,7 +87,7 @@ class ReservationView(Struct, frozen=True):
 
 
 class OrderView(Struct, frozen=True):
-    """An order with its seller orders, lines, reservations and current price version.
+    """An order with its seller orders, lines, reservations, shipments and current price version.
 
     ``ship_to`` is the address as it was at placing; null where none was given.
     """
@@ -106,6 +107,7 @@ class OrderView(Struct, frozen=True):
     seller_orders: list[SellerOrderView]
     lines: list[LineView]
     reservations: list[ReservationView]
+    shipments: list[ShipmentView]
 
 
 class OrderSummary(Struct, frozen=True):
@@ -179,6 +181,7 @@ async def load_order(conn: Connection, order_id: UUID) -> OrderView | None:
             ReservationView(r["id"], ids.child_number(r["id"]), r["status"], r["quantity"], r["expires_at"])
             for r in sorted(reservations, key=lambda r: r["id"])
         ],
+        shipments=(await load_shipments(conn, [order_id])).get(order_id, []),
     )
 
 

@@ -296,7 +296,8 @@ async def _load_what_followed(conn: Connection, orders: Mapping[UUID, OpenOrder]
     shipped = [order.id for order in orders.values() if not _UNSHIPPED.issuperset(order.fulfilments.values())]
     if shipped:
         for order_id, units in (await load_shipped(conn, shipped)).items():
-            orders[order_id].shipped = units
+            orders[order_id].shipped = {n: quantity for n, (quantity, _) in units.items()}
+            orders[order_id].on_the_way = {n for n, (_, arrived) in units.items() if not arrived}
 
 
 def _still_counts(order: OpenOrder, refunded: set[int]) -> Price:

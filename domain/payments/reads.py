@@ -53,7 +53,7 @@ class PaymentView(Struct, frozen=True):
 
 
 class OrderWithPayments(OrderView, frozen=True):
-    """An order with its seller orders, lines, reservations, current price version and payments.
+    """An order with its seller orders, lines, reservations, shipments, current price version and payments.
 
     ``ship_to`` is the address as it was at placing; null where none was given. The payments stand in the order in which
     they were started; the last one counts.

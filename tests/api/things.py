@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from domain.accounts.model import Position, Role
+from domain.orders.fulfilment_model import seller_order_id
 from infra.clock import new_id
 from ops.goods import NewOffer
 from tests.api import people, tree
@@ -78,6 +79,10 @@ class Things:
         answer = self.shop.http.post("/orders", json=order(self._offered(owner)), headers=bearer(Role.BUYER) | wait())
         assert answer.status_code == 200, answer.text
         return {"order_id": answer.json()["id"]}
+
+    def seller_order(self, owner: Persona) -> Named:
+        order_id = UUID(self.order_of_ones_goods(owner)["order_id"])
+        return {"seller_order_id": str(seller_order_id(order_id, 0))}
 
     def hold(self, owner: Persona) -> Named:
         return self._hold(self.on_sale, owner.id)

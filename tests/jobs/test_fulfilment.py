@@ -5,10 +5,13 @@ from uuid import UUID
 
 import pytest
 
+from domain.journal.model import SYSTEM
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder, Units
 from domain.orders.model import CancelOrder
 from domain.payments.news import Capture
-from tests.builders import write_offers
+from ops.catalog import write_catalog
+from ops.goods import NewSeller
+from tests.builders import offer, write_offers
 from tests.engine.parts import Rig
 from tests.jobs.invariants import violations
 from tests.jobs.paying import Till, a_till
@@ -120,3 +123,60 @@ async def test_the_last_unit_is_shipped_once_however_many_ship_it(till: Till):
     results = [await till.result(command) for command in ids]
     assert results == [("succeeded", None), *[("rejected", "units_short")] * 2]
     assert await till.conn.fetchval("SELECT sum(q) FROM shipments, unnest(quantities) AS q") == 2
+
+
+async def partly_shipped(till: Till) -> UUID:
+    """An order of two lines of one seller, two units each; the first line has been shipped."""
+    of_seller = NewSeller(till.offer.seller_id, "Seller")
+    other = offer(of_seller, units=10, price=250)
+    await write_catalog(till.conn, [], [other], actor=SYSTEM, reason="test")
+    order = await till.order(till.offer, other, quantity=2)
+    await till.pay(order)
+    await till.run_all()
+    await till.send(AcceptSellerOrder(order, 0))
+    await till.run("accept_seller_orders")
+    await ship(till, order, (0, 2))
+    assert await fulfilment(till, order) == "partly_shipped"
+    return order
+
+
+async def test_a_seller_cancels_what_has_not_been_shipped_and_the_rest_goes_on(till: Till):
+    order, seller = await partly_shipped(till), till.offer.seller_id
+    refused, cancelled = await till.send(CancelOrder(order, (0,), "", seller), CancelOrder(order, None, "", seller))
+    for _ in range(2):
+        await till.run("cancel_orders")
+    assert await till.result(refused) == ("rejected", "order_state")
+    assert await till.result(cancelled) == ("succeeded", None)
+    assert await fulfilment(till, order) == "shipped"
+    await till.send(DeliverSellerOrder(order, 0))
+    await till.run("deliver_seller_orders")
+    assert await fulfilment(till, order) == "delivered"
+    await till.run_all()
+    assert await till.charged() == 2_000
+
+
+async def test_cancelling_the_rest_of_what_has_arrived_delivers_it(till: Till):
+    order = await partly_shipped(till)
+    await till.send(DeliverSellerOrder(order, 0))
+    await till.run("deliver_seller_orders")
+    assert await fulfilment(till, order) == "partly_shipped"
+    await till.send(CancelOrder(order, (1,), "", till.offer.seller_id))
+    await till.run("cancel_orders")
+    assert await fulfilment(till, order) == "delivered"
+    assert await settles_at(till, order) == [0]
+    assert (await till.events(order))[-2:] in (["delivered", "refund_started"], ["lines_cancelled", "delivered"])
+
+
+async def test_a_seller_cancels_no_line_of_another(till: Till):
+    order = await paid(till)
+    (command,) = await till.send(CancelOrder(order, (1,), "", till.offer.seller_id))
+    await till.run("cancel_orders")
+    assert await till.result(command) == ("rejected", "unknown_line")
+    (command,) = await till.send(CancelOrder(order, None, "", till.offer.seller_id))
+    await till.run("cancel_orders")
+    assert await fulfilment(till, order) == "cancelled"
+    query = "SELECT fulfilment FROM seller_orders WHERE order_id = $1 AND seller_no = 1"
+    assert await till.conn.fetchval(query, order) == "awaiting"
+    (command,) = await till.send(CancelOrder(order, None, "", till.offer.seller_id))
+    await till.run("cancel_orders")
+    assert await till.result(command) == ("rejected", "order_state")

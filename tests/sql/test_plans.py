@@ -29,6 +29,8 @@ MODULES = [
     "domain.orders.sql",
     "domain.orders.reads",
     "domain.orders.fulfilment_sql",
+    "domain.orders.seller_order_reads",
+    "domain.orders.shipment_reads",
     "domain.orders.search_reads",
     "domain.orders.note_sql",
     "domain.orders.crediting_sql",

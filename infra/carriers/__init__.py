@@ -1,0 +1,1 @@
+"""Carriers: who brings parcels, and what they say about them."""

@@ -20,6 +20,7 @@ from api import (
     api_keys,
     attributes,
     auth,
+    carrier_webhooks,
     carts,
     categories,
     commission,
@@ -97,6 +98,7 @@ ROUTERS = (
     keys.router,
     operation.router,
     webhooks.router,
+    carrier_webhooks.router,
 )
 BACKLOG_LOOK_SECONDS = 0.5
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")

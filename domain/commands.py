@@ -14,6 +14,7 @@ from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
+from domain.orders.tracking import TakeTracking
 from domain.payments.invoice_model import IssueInvoices
 from domain.payments.model import (
     CapturePayment,
@@ -38,6 +39,7 @@ COMMANDS: tuple[type[Command], ...] = (
     AcceptSellerOrder,
     ShipSellerOrder,
     DeliverSellerOrder,
+    TakeTracking,
     ApplyPromotions,
     StartPayment,
     ConfirmPayment,

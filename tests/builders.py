@@ -16,6 +16,7 @@ from ops.goods import NewOffer, NewSeller, products_of, shelves_of
 from ops.shelves import put_up
 
 SECRET_KEY = "a-secret-key-of-the-tests-0123456789"
+CARRIER_SECRET = "whsec_Y2Fycmllci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 SANDBOX_SECRET = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 
 

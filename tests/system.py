@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ops.processes import Fleet, free_port
 from ops.stack import Supervisor
-from tests.builders import SANDBOX_SECRET, SECRET_KEY
+from tests.builders import CARRIER_SECRET, SANDBOX_SECRET, SECRET_KEY
 
 __all__ = ["READY_SECONDS", "ROOT", "System", "eventually", "free_port"]
 
@@ -41,7 +41,7 @@ class System:
         settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": SECRET_KEY}
         # Whatever the shell that runs the tests is set up for: they write to nobody.
         settings |= {"MAIL_URL": "", "MAIL_FROM": "", "PUBLIC_URL": ""}
-        settings |= {"SANDBOX_WEBHOOK_SECRET": SANDBOX_SECRET}
+        settings |= {"SANDBOX_WEBHOOK_SECRET": SANDBOX_SECRET, "CARRIER_WEBHOOK_SECRET": CARRIER_SECRET}
         # Limits as they are, except that all tests log in from one address.
         settings |= {"RATE_LIMITS": "", "TRUSTED_PROXIES": "", "RATE_REQUESTS_PER_SECOND": ""}
         settings |= {"RATE_AUTH_PER_MINUTE": "1000000"}

@@ -86,6 +86,7 @@ def test_every_write_of_somebody_known_heeds_keys_but_where_it_is_about_who_they
     # A webhook brings an id of its own, which its command is kept under.
     assert {name for name, handler in SERVED.items() if not handler.opt[ACCESS].roles} == {
         "POST /webhooks/{gateway}",
+        "POST /webhooks/carriers/{carrier}",
         *(
             f"POST /auth/{name}"
             for name in (

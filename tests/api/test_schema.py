@@ -154,6 +154,7 @@ ROUTES = {
     "POST /sellers/{seller_id}/suspend": {200, 400, 401, 403, 404, 409, 412, 413, 415, 422, 503},
     "POST /sellers/{seller_id}/reinstate": {200, 400, 401, 403, 404, 409, 412, 422, 503},
     "POST /webhooks/{gateway}": {202, 400, 404, 413, 422, 503},
+    "POST /webhooks/carriers/{carrier}": {202, 400, 404, 413, 422, 503},
     "GET /.well-known/jwks.json": {200},
     "GET /health/live": {200},
     "GET /health/ready": {200, 503},
@@ -176,6 +177,7 @@ OPEN = {
     "POST /auth/logout",
     "POST /auth/guest",
     "POST /webhooks/{gateway}",
+    "POST /webhooks/carriers/{carrier}",
 }
 OPEN_READS = ("GET /health", "GET /.well-known", "GET /categories", "GET /attributes")
 DEAF = {"POST /auth/password/change", "POST /orders/quote"}

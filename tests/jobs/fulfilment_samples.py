@@ -5,6 +5,7 @@ from uuid import UUID
 from domain.journal.model import Command
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder, Units
 from domain.orders.model import CancelOrder
+from domain.orders.tracking import TakeTracking, TrackingNews, TrackingState
 from infra.clock import new_id
 from jobs.accept_seller_orders import accept_seller_orders
 from jobs.cancel_orders import cancel_orders
@@ -82,7 +83,20 @@ async def orders_to_deliver(rig: Rig) -> list[Command]:
     ]
 
 
+async def parcels_to_track(rig: Rig) -> list[Command]:
+    """A parcel that has arrived; one that is on its way; one of which nobody knows."""
+    first, second = await _accepted(rig, 2)
+    one, other = new_id().hex, new_id().hex
+    await submit(
+        rig.conn, ShipSellerOrder(first, 0, tracking=one), ShipSellerOrder(second, 0, (Units(0, 1),), tracking=other)
+    )
+    await rig.drain(rig.runner(ship_seller_orders))
+    said = ((one, TrackingState.DELIVERED), (other, TrackingState.IN_TRANSIT), ("nobody's", TrackingState.DELIVERED))
+    return [TakeTracking("manual", TrackingNews(new_id().hex, number, state)) for number, state in said]
+
+
 BUILDERS = {
+    "take_tracking": parcels_to_track,
     "accept_seller_orders": orders_to_accept,
     "ship_seller_orders": orders_to_ship,
     "deliver_seller_orders": orders_to_deliver,

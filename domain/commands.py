@@ -27,6 +27,7 @@ from domain.payments.model import (
 )
 from domain.payments.payouts import ApprovePayout, CollectPayout, MarkPayoutFailed, MarkPayoutPaid
 from domain.payments.reconciliation import ReconcileCharges, RefundOrphan, SweepPayments
+from domain.payments.refund_model import RefundOrder
 from domain.payments.sandbox import SendSandboxWebhook
 from domain.pricing.codes import MakeCodes
 from domain.pricing.promotion_sweep import SweepPromotions
@@ -47,6 +48,7 @@ COMMANDS: tuple[type[Command], ...] = (
     VoidPayment,
     CheckPayment,
     RefundPayment,
+    RefundOrder,
     TakeNotice,
     SweepPayments,
     ReconcileCharges,

@@ -28,6 +28,7 @@ from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
 from domain.orders.price_audit_sql import in_slice as _in
 from domain.payments import audit_sql as payments
+from domain.payments import posting_audit_sql as postings
 from domain.pricing import audit_sql as pricing
 
 SAMPLE_MAX = 5
@@ -333,7 +334,9 @@ LEFT JOIN cancelled_lines c
 LEFT JOIN movements m ON m.cause_id = r.id AND m.kind = 'returned'
 WHERE r.status = 'confirmed' AND (
     o.expired_at IS NOT NULL
-    OR (c.order_id IS NOT NULL AND (m.on_hand_delta IS DISTINCT FROM r.quantity OR m.reserved_delta <> 0)))
+    OR (c.order_id IS NOT NULL AND (m.reserved_delta <> 0 OR coalesce(m.on_hand_delta, 0) <> r.quantity - (
+        SELECT coalesce(sum(k.unshipped), 0) FROM line_credits k
+        WHERE k.order_id = c.order_id AND k.line_no = c.line_no AND k.cause_id <> c.command_id))))
 """
 
 INVARIANTS: Mapping[str, str] = {
@@ -358,6 +361,7 @@ INVARIANTS: Mapping[str, str] = {
     **carts.CARTS,
     "dead_sales_are_returned": _DEAD_SALES_ARE_RETURNED,
     **payments.PAYMENTS,
+    **postings.POSTINGS,
     **redemptions.REDEMPTIONS,
     **pricing.PROMOTIONS,
     **commission.COMMISSION,

@@ -57,6 +57,7 @@ class Code(StrEnum):
     PAYMENT_STATE = "payment_state"
     PAYMENT_DECLINED = "payment_declined"
     PAYOUT_STATE = "payout_state"
+    NOTHING_TO_REFUND = "nothing_to_refund"
     UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_CARRIER = "unknown_carrier"
@@ -101,6 +102,7 @@ _TITLES = {
     Code.CART_STATE: "The cart's state doesn't allow this",
     Code.PAYMENT_STATE: "The payment's state doesn't allow this",
     Code.PAYOUT_STATE: "The payout's state doesn't allow this",
+    Code.NOTHING_TO_REFUND: "There isn't that much left to refund",
     Code.PAYMENT_DECLINED: "The payment didn't go through",
     Code.MAIL_REFUSED: "The mail can't be delivered to this address",
     Code.BAD_SIGNATURE: "The webhook's signature doesn't hold",

@@ -16,7 +16,7 @@ from domain.connection import Connection
 from domain.inventory.buyer_limits import LimitedHold
 from domain.inventory.limit_sql import limited_rows
 from domain.inventory.model import Movement, MovementKind, Reservation, ReservationStatus, StockKey
-from domain.inventory.sale_sql import return_sold, together
+from domain.inventory.sale_sql import return_sold, return_units, together
 from domain.inventory.sql import Ended, end_reservations, movement_rows, reservation_rows, restock
 from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM, Cause
@@ -243,7 +243,8 @@ async def _move_holds(batch: Batch[Any], plan: SettlementPlan) -> Ended:
         reason="order cancelled",
     )
     returned = await return_sold(conn, cancelled.returned, cancelled.back, reason="order cancelled")
-    return together(Ended([], taken), sold, released, returned)
+    put_back = await return_units(conn, cancelled.put_back, reason="refunded")
+    return together(Ended([], taken), sold, released, returned, put_back)
 
 
 async def _take_uses(batch: Batch[Any], plan: SettlementPlan) -> None:

@@ -51,6 +51,15 @@ class Movement(Struct, frozen=True):
     reason: str = ""
 
 
+class PutBack(Struct, frozen=True):
+    """Units of what a reservation sold that go back on the shelf, once for each cause."""
+
+    cause_id: UUID
+    hold: UUID
+    quantity: int
+    actor: UUID
+
+
 class Reservation(Struct, frozen=True):
     """Units held for an owner, and for an order if it belongs to one, until ``expires_at``."""
 

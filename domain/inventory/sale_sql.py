@@ -3,12 +3,12 @@
 Invariant: a reservation that was confirmed stays so. What is put back is a movement of its own, once for each.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from domain.connection import Connection
-from domain.inventory.model import Movement, MovementKind, StockKey
+from domain.inventory.model import Movement, MovementKind, PutBack, StockKey
 from domain.inventory.sql import Ended, columns_of, insert_movements
 
 LOAD_SOLD = """
@@ -59,6 +59,21 @@ async def return_sold(conn: Connection, holds: Mapping[UUID, UUID], back: Mappin
         if units:
             movements.append(Movement(row["id"], MovementKind.RETURNED, key, units, 0, holds[row["id"]], reason))
     await insert_movements(conn, movements)
+    return Ended(rows, deltas)
+
+
+async def return_units(conn: Connection, units: Sequence[PutBack], *, reason: str) -> Ended:
+    """Put some of the units that reservations sold back on the shelf, once for each cause, as :func:`return_sold`."""
+    rows = await conn.fetch(LOAD_SOLD, sorted({each.hold for each in units})) if units else []
+    keys = {row["id"]: StockKey(row["variant_id"], row["seller_id"], row["location"]) for row in rows}
+    deltas: dict[StockKey, tuple[int, int]] = {}
+    for each in units:
+        on_hand, reserved = deltas.get(keys[each.hold], (0, 0))
+        deltas[keys[each.hold]] = (on_hand + each.quantity, reserved)
+    returned = MovementKind.RETURNED
+    await insert_movements(
+        conn, [Movement(e.cause_id, returned, keys[e.hold], e.quantity, 0, e.actor, reason) for e in units]
+    )
     return Ended(rows, deltas)
 
 

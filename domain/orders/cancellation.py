@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from domain import ids
+from domain.inventory.model import PutBack
 from domain.journal.declare import decide_each
 from domain.journal.model import BatchOutcome, Cause, Claimed, Deferred, Event, Rejected, Status, Succeeded
 from domain.money import Money
@@ -128,6 +129,8 @@ class CancellationPlan(Struct):
     """reservations that hold nothing any more -> who releases them"""
     returned: dict[UUID, UUID] = field(default_factory=dict)
     """reservations whose sale is undone -> who undoes it"""
+    put_back: list[PutBack] = field(default_factory=list)
+    """units of which the sale is undone and that of the rest isn't"""
     back: dict[UUID, int] = field(default_factory=dict)
     """of those, how many units had been put back before"""
     events: list[Event] = field(default_factory=list)
@@ -251,6 +254,8 @@ def _cancel(
 ) -> BatchOutcome:
     cause = Cause(claimed.id, claimed.correlation, claimed.principal)
     owed = cancel_lines(order, numbers, claimed.command.reason, cause, plan)
+    if owed:
+        plan.refunds.append((order.id, owed, cause))
     status = order_status(order.payment, order.fulfilments.values(), expired=order.expired)
     return Succeeded(
         CancelledOrder(
@@ -302,8 +307,6 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
     go_on(order, {order.sellers[n] for n in gone} - emptied, cause, plan)
     if sold:
         plan.reversed.extend(Reversal(order.id, n, cause.command_id) for n in numbers)
-    if owed:
-        plan.refunds.append((order.id, owed, cause))
     if whole and order.payment_id is not None and order.payment in _UNCAPTURED:
         plan.voids.append((order.payment_id, cause))
     if not whole and order.payment is Payment.FAILED:

@@ -104,19 +104,6 @@ WHERE i.captured_minor > i.refunded_minor AND (
     o.id IS NULL OR (p.reference IS NOT NULL AND p.reference <> i.reference) OR p.amount_minor <> i.amount_minor)
 """
 
-_REVERSALS_ARE_OF_CANCELLED_LINES = f"""
-SELECT concat_ws('/', coalesce(s.order_id, r.order_id), coalesce(s.line_no, r.line_no)) AS key
-FROM (
-    SELECT s.order_id, s.line_no, s.amount_minor, c.command_id
-    FROM commission_snapshots s
-    JOIN cancelled_lines c ON c.order_id = s.order_id AND c.line_no = s.line_no
-    WHERE s.amount_minor > 0 AND {in_slice("s.order_id")}
-) s
-FULL JOIN (SELECT * FROM commission_reversals WHERE {in_slice("order_id")}) r
-  ON r.order_id = s.order_id AND r.line_no = s.line_no AND r.cause_id = s.command_id
-WHERE s.order_id IS NULL OR r.order_id IS NULL OR r.amount_minor <> s.amount_minor
-"""
-
 PAYMENTS: Mapping[str, str] = {
     "captured_is_at_least_refunded": _CAPTURED_IS_AT_LEAST_REFUNDED,
     "refunds_add_up": _REFUNDS_ADD_UP,
@@ -126,5 +113,4 @@ PAYMENTS: Mapping[str, str] = {
     "payments_match_events": _PAYMENTS_MATCH_EVENTS,
     "chargebacks_match_events": _CHARGEBACKS_MATCH_EVENTS,
     "no_charge_without_an_order": _NO_CHARGE_WITHOUT_AN_ORDER,
-    "reversals_are_of_cancelled_lines": _REVERSALS_ARE_OF_CANCELLED_LINES,
 }

@@ -18,7 +18,7 @@ from domain.orders.sql import load_open_orders, lock_orders
 from domain.payments.model import Attempt, Chargeback, Refund
 from domain.payments.news import AttemptState, Capture, DisputeState, RefundState
 from domain.payments.settlement import Account
-from domain.pricing.snapshot import reversed_minor
+from domain.pricing.commission import reversed_on
 from domain.writing import Rows, write
 
 PAYMENT_COLUMNS = (
@@ -272,7 +272,10 @@ async def reverse_commission(
         if key not in known:
             continue
         row = known[key]
-        amount = reversed_minor(row["amount_minor"], row["base_minor"], reversal.base_minor) - done[key]
+        amount = row["amount_minor"]
+        if reversal.base_minor is not None:
+            amount = reversed_on(amount, row["base_minor"], min(reversal.base_minor, row["base_minor"]))
+        amount -= done[key]
         if amount:
             done[key] += amount
             records.append((*key, reversal.cause_id, amount))

@@ -10,7 +10,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.journal.model import Command, Lane
-from domain.money import round_half_up
 from domain.pricing.commission import CommissionTerms, ConsideredRule, commission_on
 
 
@@ -56,10 +55,3 @@ def base_of(net_minor: int, platform_discount_minor: int, tax_minor: int, added_
 def amount_of(rule_id: UUID | None, terms: CommissionTerms, base_minor: int, quantity: int) -> int:
     """What a line pays; nothing without a rule."""
     return 0 if rule_id is None else commission_on(base_minor, quantity, terms)
-
-
-def reversed_minor(amount_minor: int, base_minor: int, refunded_minor: int | None) -> int:
-    """What of a line's commission is taken back once ``refunded_minor`` of its base were given back; None means all."""
-    if refunded_minor is None or refunded_minor >= base_minor:
-        return amount_minor
-    return round_half_up(amount_minor * refunded_minor, base_minor)

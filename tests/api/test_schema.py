@@ -22,6 +22,7 @@ ROUTES = {
     "GET /orders/{order_id}/notes": {200, 400, 401, 403, 404, 503},
     "POST /orders/{order_id}/payment": {200, 202, 400, 401, 402, 403, 404, 409, 413, 415, 422, 500, 503},
     "POST /orders/{order_id}/confirm-payment": {200, 202, 400, 401, 402, 403, 404, 409, 422, 500, 503},
+    "POST /orders/{order_id}/refunds": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
     "POST /orders/{order_id}/capture": {200, 202, 400, 401, 403, 404, 409, 422, 500, 503},
     "POST /orders/{order_id}/cancel": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
     "GET /seller-orders": {200, 400, 401, 403, 503},

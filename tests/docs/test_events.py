@@ -40,6 +40,7 @@ from domain.inventory.stock_model import StockForced, StockLow, StockSet, Thresh
 from domain.journal.model import SYSTEM
 from domain.money import Money
 from domain.orders.cart_model import CartCheckedOut, CartFacts, CartLineFact, CartMerged, CartRemoved
+from domain.orders.crediting import OrderCredited
 from domain.orders.fulfilment_model import SellerOrderMoved, ShipmentArrived, UnitsShipped
 from domain.orders.model import (
     CommissionSnapshotted,
@@ -98,6 +99,7 @@ def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
     fields = {
         "order.placed": OrderPlaced,
         "order.cancelled": LinesCancelled,
+        "order.credited": OrderCredited,
         "order.lines_cancelled": LinesCancelled,
         "order.expired": OrderExpired,
         "order.repriced": OrderRepriced,

@@ -113,11 +113,10 @@ class Life(Struct):
         order, plan = self.order, SettlementPlan()
         if is_cancelled(order) or order.expired:
             return
-        cancel_lines(order, sorted(order.price.lines), "", self._cause(), plan.cancelled)
-        for _, owed, cause in plan.cancelled.refunds:
-            attempt = self.account.attempts[order.payment_id or UUID(int=0)]
-            if attempt.refundable_minor:
-                ask_back(self.account, attempt, min(owed, attempt.refundable_minor), plan, reason="", cause=cause)
+        cause = self._cause()
+        owed = cancel_lines(order, sorted(order.price.lines), "", cause, plan.cancelled)
+        if owed and (attempt := self.account.attempts[order.payment_id or UUID(int=0)]).refundable_minor:
+            ask_back(self.account, attempt, min(owed, attempt.refundable_minor), plan, reason="", cause=cause)
         self._keep(plan)
 
     def expire(self) -> None:

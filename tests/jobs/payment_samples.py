@@ -21,6 +21,7 @@ from domain.payments.model import (
 from domain.payments.news import AttemptState, Capture, DisputeNews, DisputeState, News, Notice, RefundNews, RefundState
 from domain.payments.reconciliation import ReconcileCharges, RefundOrphan, SweepPayments
 from domain.payments.reconciliation_sql import insert_orphans
+from domain.payments.refund_model import RefundLine, RefundOrder
 from infra.clock import new_id
 from infra.gateways import registry
 from jobs.cancel_orders import cancel_orders
@@ -131,6 +132,19 @@ async def payments_to_refund(rig: Rig) -> list[Command]:
     return [RefundPayment(first, 1), RefundPayment(second, 1), RefundPayment(second, 2)]
 
 
+async def orders_to_refund(rig: Rig) -> list[Command]:
+    """Refunds of paid orders: whole, units of a line, of none that is there; of one that is only authorized."""
+    till = await _till(rig)
+    (whole, _), (units, _), (none, _) = await _paid(till, "tok_ok", "tok_ok", "tok_ok")
+    ((promised, _),) = await _paid(till, "tok_ok", capture=Capture.ON_SHIPMENT)
+    return [
+        RefundOrder(whole),
+        RefundOrder(units, lines=(RefundLine(0, 1), RefundLine(1)), reason="broken"),
+        RefundOrder(none, lines=(RefundLine(7),)),
+        RefundOrder(promised),
+    ]
+
+
 async def _orphan(rig: Rig, capture: Capture = Capture.NOW) -> str:
     """A charge at the gateway that is for no payment of ours; its reference."""
     gateway = registry.gateways()["sandbox"]
@@ -211,6 +225,7 @@ BUILDERS = {
     "void_payments": payments_to_void,
     "check_payments": payments_to_check,
     "refund_payments": payments_to_refund,
+    "refund_orders": orders_to_refund,
     "take_notices": notices_to_take,
     "reconcile_charges": books_to_compare,
     "refund_orphans": orphans_to_refund,

@@ -1,13 +1,20 @@
 """Ways to break what is true of payments."""
 
+from typing import Any
 from uuid import UUID
 
 from domain import ids
-from tests.ops.breaking import Ways
+from tests.ops.breaking import Ways, book
 
 WAYS = Ways()
 breaks = WAYS.breaks
 NOBODY = UUID(int=7)
+CLEARING = "gateway_clearing"
+
+
+async def _captured(conn: Any, payment: UUID) -> int:
+    captured: int = (await conn.fetch("SELECT captured_minor FROM payments WHERE id = $1", payment))[0][0]
+    return captured
 
 
 @breaks("captured_is_at_least_refunded")
@@ -17,12 +24,14 @@ async def more_is_given_back_than_was_taken(conn, trade):
     await conn.execute(
         "UPDATE payments SET captured_minor = captured_minor - 1 WHERE id = $1", trade.payments.repaid[1]
     )
+    await book(conn, trade.payments.repaid[0], "capture", CLEARING, -1)
 
 
 @breaks("captured_is_at_least_refunded")
 async def more_is_taken_than_was_asked_for(conn, trade):
     await conn.execute("ALTER TABLE payments DROP CONSTRAINT payments_never_over_captured")
     await conn.execute("UPDATE payments SET captured_minor = captured_minor + 1 WHERE id = $1", trade.payments.paid[1])
+    await book(conn, trade.payments.paid[0], "capture", CLEARING, 1)
 
 
 @breaks("refunds_add_up")
@@ -57,6 +66,7 @@ async def an_order_is_paid_without_a_payment(conn, trade):
         " SELECT id, 1, order_id, captured_minor, currency, 'r', id, now() FROM payments WHERE id = $1",
         trade.payments.paid[1],
     )
+    await book(conn, trade.payments.paid[0], "other", "refunds", -await _captured(conn, trade.payments.paid[1]))
 
 
 @breaks("money_nobody_is_owed_is_given_back")
@@ -65,6 +75,7 @@ async def a_payment_that_did_not_count_is_kept(conn, trade):
     await conn.execute("DELETE FROM refunds WHERE payment_id = $1", payment)
     await conn.execute("UPDATE payments SET asked_minor = 0, refunded_minor = 0 WHERE id = $1", payment)
     await conn.execute("UPDATE orders SET payment = 'paid' WHERE id = $1", trade.payments.repaid[0])
+    await book(conn, trade.payments.repaid[0], "refund_paid", CLEARING, await _captured(conn, payment))
 
 
 @breaks("money_nobody_is_owed_is_given_back")
@@ -72,11 +83,13 @@ async def an_earlier_payment_is_kept(conn, trade):
     payment = trade.payments.twice[1]
     await conn.execute("DELETE FROM refunds WHERE payment_id = $1", payment)
     await conn.execute("UPDATE payments SET asked_minor = 0, refunded_minor = 0 WHERE id = $1", payment)
+    await book(conn, trade.payments.twice[0], "refund_paid", CLEARING, await _captured(conn, payment))
 
 
 @breaks("confirmed_orders_are_paid_for")
 async def less_is_taken_than_an_order_costs(conn, trade):
     await conn.execute("UPDATE payments SET captured_minor = captured_minor - 1 WHERE id = $1", trade.payments.paid[1])
+    await book(conn, trade.payments.paid[0], "capture", CLEARING, -1)
 
 
 @breaks("confirmed_orders_are_paid_for")
@@ -130,14 +143,18 @@ async def a_payment_was_charged_twice(conn, trade):
     )
 
 
-@breaks("reversals_are_of_cancelled_lines")
+@breaks("reversals_follow_what_is_given_back")
 async def commission_of_a_line_that_stands_is_taken_back(conn, trade):
     reversal = "INSERT INTO commission_reversals (order_id, line_no, cause_id, amount_minor) VALUES ($1, 0, $2, 5)"
     await conn.execute(reversal, trade.payments.paid[0], NOBODY)
+    await book(conn, trade.payments.paid[0], "commission_reversal", "commission_revenue", 5)
 
 
-@breaks("reversals_are_of_cancelled_lines")
+@breaks("reversals_follow_what_is_given_back")
 async def commission_of_a_cancelled_line_is_kept(conn, trade):
+    kept = "SELECT sum(amount_minor)::bigint FROM commission_reversals WHERE order_id = $1"
+    amount = (await conn.fetch(kept, trade.payments.repaid[0]))[0][0]
+    await book(conn, trade.payments.repaid[0], "commission_reversal", "commission_revenue", -amount)
     await conn.execute("ALTER TABLE commission_reversals DISABLE TRIGGER commission_reversals_frozen")
     await conn.execute("DELETE FROM commission_reversals WHERE order_id = $1", trade.payments.repaid[0])
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from tests.ops.breaking import Ways
+from tests.ops.breaking import Ways, book
 
 WAYS = Ways()
 breaks = WAYS.breaks
@@ -97,7 +97,10 @@ async def an_event_that_confirms_another_total(conn, trade):
 @breaks("confirmed_lines_have_snapshots")
 async def a_snapshot_vanishes(conn, trade):
     await _thaw(conn, "commission_snapshots")
-    await conn.execute("DELETE FROM commission_snapshots WHERE order_id = $1", trade.confirmed)
+    gone = "DELETE FROM commission_snapshots WHERE order_id = $1 RETURNING amount_minor"
+    amounts = [row["amount_minor"] for row in await conn.fetch(gone, trade.confirmed)]
+    if sum(amounts):
+        await book(conn, trade.confirmed, "commission", "commission_revenue", sum(amounts))
 
 
 @breaks("confirmed_lines_have_snapshots")

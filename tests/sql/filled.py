@@ -175,7 +175,7 @@ def _of_jobs(sample: Any) -> Arguments:
 
 def _of_orders(sample: Any) -> Arguments:
     ids: list[UUID] = sample["ids"]
-    bounds, _buyer, sellers, count = (min(ids), max(ids)), sample["buyers"][0], sample["sellers"], len(ids)
+    bounds, sellers, count = (min(ids), max(ids)), sample["sellers"], len(ids)
     now = datetime.now(UTC)
     o, v = orders.__name__, order_reads.__name__
     return {

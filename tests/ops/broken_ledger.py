@@ -1,0 +1,68 @@
+"""Ways to break what is true of the ledger and the orders it is about."""
+
+from tests.ops.breaking import Ways, book
+
+WAYS = Ways()
+breaks = WAYS.breaks
+
+
+@breaks("paid_orders_are_sold")
+async def an_order_is_paid_and_its_sellers_got_nothing(conn, trade):
+    order = trade.payments.paid[0]
+    sold = "SELECT amount_minor FROM ledger_entries WHERE cause_id = $1 AND kind = 'sale' AND account = 'refunds'"
+    amount = (await conn.fetch(sold, order))[0][0]
+    await conn.execute("UPDATE orders SET sold_at = NULL WHERE id = $1", order)
+    await book(conn, order, "sale", "refunds", -amount)
+    await book(conn, order, "other", "refunds", amount)
+
+
+@breaks("clearing_is_what_was_captured")
+async def a_capture_is_booked_that_never_was(conn, trade):
+    await book(conn, trade.payments.paid[0], "capture", "gateway_clearing", 1)
+
+
+@breaks("commission_is_snapshots_less_reversals")
+async def more_commission_is_booked_than_was_worked_out(conn, trade):
+    await book(conn, trade.payments.paid[0], "commission", "commission_revenue", -1)
+
+
+@breaks("sales_are_what_orders_cost")
+async def sellers_get_more_than_an_order_costs(conn, trade):
+    await book(conn, trade.payments.paid[0], "sale", "refunds", 1)
+    await book(conn, trade.payments.paid[0], "other", "refunds", -1)
+
+
+@breaks("credits_match_the_ledger")
+async def something_is_given_back_of_nothing(conn, trade):
+    await book(conn, trade.payments.paid[0], "refund", "refunds", -1)
+    await book(conn, trade.payments.paid[0], "other", "refunds", 1)
+
+
+@breaks("credits_are_of_units_that_were_sold")
+async def more_units_are_given_back_than_were_sold(conn, trade):
+    await conn.execute(
+        "INSERT INTO line_credits SELECT order_id, line_no, order_id, quantity + 1, 0, 0, 0, 0, 0, now()"
+        " FROM order_lines WHERE order_id = $1 AND line_no = 0",
+        trade.payments.paid[0],
+    )
+
+
+@breaks("credits_are_of_units_that_were_sold")
+async def a_line_that_was_cancelled_is_not_given_back(conn, trade):
+    await conn.execute("ALTER TABLE line_credits DISABLE TRIGGER line_credits_frozen")
+    gone = "UPDATE line_credits SET quantity = quantity + 1 WHERE order_id = $1 AND line_no = 0"
+    await conn.execute(gone, trade.payments.repaid[0])
+
+
+@breaks("buyers_get_back_what_they_are_owed")
+async def a_buyer_is_owed_what_nobody_gives_back(conn, trade):
+    await book(conn, trade.payments.paid[0], "other", "refunds", -1)
+
+
+@breaks("unshipped_credits_are_put_back")
+async def units_that_are_not_sent_vanish(conn, trade):
+    await conn.execute(
+        "INSERT INTO line_credits SELECT order_id, line_no, order_id, 1, 1, 0, 0, 0, 0, now()"
+        " FROM order_lines WHERE order_id = $1 AND line_no = 0",
+        trade.payments.paid[0],
+    )

@@ -324,21 +324,6 @@ WHERE r.status = 'active' AND r.order_id IS NOT NULL
   AND (o.id IS NULL OR o.expired_at IS NOT NULL OR c.order_id IS NOT NULL)
 """
 
-# What was sold and is cancelled is back on the shelf, once; of an order that expired nothing was sold.
-_DEAD_SALES_ARE_RETURNED = """
-SELECT r.id::text AS key
-FROM reservations r
-JOIN orders o ON o.id = r.order_id
-LEFT JOIN cancelled_lines c
-  ON c.order_id = r.order_id AND c.line_no = ('x' || right(r.id::text, 3))::bit(12)::int & 1023
-LEFT JOIN movements m ON m.cause_id = r.id AND m.kind = 'returned'
-WHERE r.status = 'confirmed' AND (
-    o.expired_at IS NOT NULL
-    OR (c.order_id IS NOT NULL AND (m.reserved_delta <> 0 OR coalesce(m.on_hand_delta, 0) <> r.quantity - (
-        SELECT coalesce(sum(k.unshipped), 0) FROM line_credits k
-        WHERE k.order_id = c.order_id AND k.line_no = c.line_no AND k.cause_id <> c.command_id))))
-"""
-
 INVARIANTS: Mapping[str, str] = {
     "stock_is_sum_of_movements": _STOCK_IS_SUM_OF_MOVEMENTS,
     "reserved_is_sum_of_reservations": _RESERVED_IS_SUM_OF_RESERVATIONS,
@@ -359,7 +344,6 @@ INVARIANTS: Mapping[str, str] = {
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
     **carts.CARTS,
-    "dead_sales_are_returned": _DEAD_SALES_ARE_RETURNED,
     **payments.PAYMENTS,
     **postings.POSTINGS,
     **redemptions.REDEMPTIONS,

@@ -26,13 +26,12 @@ async def give_details(conn: Any, *sellers: UUID) -> None:
 async def owe(conn: Any, order: UUID, amount_minor: int, *, seller_no: int = 0, currency: str = "USD") -> None:
     """Book that a seller is owed an amount of an order, or owes it."""
     seller = payable(await conn.fetchval(SELLER_OF, order, seller_no), seller_no)
-    refunds = Side(LedgerAccount.REFUNDS)
-    if amount_minor > 0:
-        kind, transfer = PostingKind.SALE, Transfer(refunds, seller, amount_minor)
-    else:
-        kind, transfer = PostingKind.REFUND, Transfer(seller, refunds, -amount_minor)
+    # Made good by the platform: nobody has to pay for the order.
+    platform, kind = Side(LedgerAccount.PROMOTION_COST), PostingKind.PROMOTION_COST
+    pair = (platform, seller) if amount_minor > 0 else (seller, platform)
+    booked = posting(kind, new_id(), order, currency, [Transfer(*pair, abs(amount_minor))])
     async with postgres.transaction(conn):
-        await write_postings(conn, posting(kind, new_id(), order, currency, [transfer]), datetime.now(UTC))
+        await write_postings(conn, booked, datetime.now(UTC))
 
 
 async def settle(conn: Any, *orders: UUID, seller_no: int = 0, ago: timedelta = LONG_AGO) -> None:

@@ -148,7 +148,23 @@ LEFT JOIN movements m
 WHERE {in_slice("c.order_id")} AND g.order_id IS NULL AND c.unshipped <> coalesce(m.on_hand_delta, 0)
 """
 
+# What was sold and is cancelled is back on the shelf, once; of an order that expired nothing was sold.
+_DEAD_SALES_ARE_RETURNED = """
+SELECT r.id::text AS key
+FROM reservations r
+JOIN orders o ON o.id = r.order_id
+LEFT JOIN cancelled_lines c
+  ON c.order_id = r.order_id AND c.line_no = ('x' || right(r.id::text, 3))::bit(12)::int & 1023
+LEFT JOIN movements m ON m.cause_id = r.id AND m.kind = 'returned'
+WHERE r.status = 'confirmed' AND (
+    o.expired_at IS NOT NULL
+    OR (c.order_id IS NOT NULL AND (m.reserved_delta <> 0 OR coalesce(m.on_hand_delta, 0) <> r.quantity - (
+        SELECT coalesce(sum(k.unshipped), 0) FROM line_credits k
+        WHERE k.order_id = c.order_id AND k.line_no = c.line_no AND k.cause_id <> c.command_id))))
+"""
+
 POSTINGS: Mapping[str, str] = {
+    "dead_sales_are_returned": _DEAD_SALES_ARE_RETURNED,
     "paid_orders_are_sold": _PAID_ORDERS_ARE_SOLD,
     "clearing_is_what_was_captured": _CLEARING_IS_WHAT_WAS_CAPTURED,
     "commission_is_snapshots_less_reversals": _COMMISSION_IS_SNAPSHOTS_LESS_REVERSALS,

@@ -26,6 +26,8 @@ from domain.orders.model import Fulfilment
 from domain.orders.sql import apply_cancellations, save_orders
 from domain.payments import postings
 from domain.payments.disputes import dispute
+from domain.payments.invoice_model import IssueInvoices
+from domain.payments.ledger import PostingKind
 from domain.payments.ledger_sql import settle_from, write_postings
 from domain.payments.model import Chargeback, Refund, VoidPayment
 from domain.payments.news import DisputeNews, News, RefundNews
@@ -190,6 +192,9 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     for (order_id, cause_id), amounts in taken_back.items():
         posted += postings.commission_reversed(orders[order_id], cause_id, amounts)
     await write_postings(conn, posted, now)
+    correlations = {event.stream: event.correlation for event in plan.events + cancelled.events}
+    for order_id in _to_document(plan):
+        batch.follow_up(IssueInvoices(order_id), correlations.get(order_id, ""))
     for command, correlation in plan.follow_ups:
         batch.follow_up(command, correlation)
     for payment_id, cause in cancelled.voids:
@@ -207,6 +212,13 @@ def _delivered(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) ->
         for (order_id, seller), fulfilment in cancelled.fulfilments.items()
         if fulfilment is Fulfilment.DELIVERED
     ]
+
+
+def _to_document(plan: SettlementPlan) -> list[UUID]:
+    """The orders that were sold or of which something is given back: documents are missing for them."""
+    sold = [each.order_id for each in plan.postings if each.kind is PostingKind.SALE and each.order_id is not None]
+    lines = [each.order_id for each in plan.cancelled.credits]
+    return sorted({*sold, *lines, *(each.order_id for each in plan.cancelled.shipping_credits)})
 
 
 def _refund_lines(account: Account, owed: int, cause: Cause, plan: SettlementPlan) -> None:

@@ -6,6 +6,7 @@ Those about orders are about a slice of them: those from the first id to below t
 from collections.abc import Mapping
 
 from domain.orders.price_audit_sql import in_slice, last_version
+from domain.payments.invoice_audit_sql import INVOICES
 
 _REFUNDS_ADD_UP = f"""
 SELECT p.id::text AS key
@@ -113,4 +114,5 @@ PAYMENTS: Mapping[str, str] = {
     "payments_match_events": _PAYMENTS_MATCH_EVENTS,
     "chargebacks_match_events": _CHARGEBACKS_MATCH_EVENTS,
     "no_charge_without_an_order": _NO_CHARGE_WITHOUT_AN_ORDER,
+    **INVOICES,
 }

@@ -35,6 +35,7 @@ def pay(shop: Shop, order_id: str, who: dict[str, str]) -> None:
 
 
 def issue(shop: Shop, order_id: str) -> None:
+    """Have what is missing issued, and wait until it is."""
     (command,) = shop.submit([(UUID(int=0), IssueInvoices(UUID(order_id)))])
     eventually(lambda: shop.value("SELECT count(*) FROM outcomes WHERE id = $1", command))
 
@@ -89,6 +90,16 @@ def test_what_is_given_back_is_a_credit_note_of_its_own(shop: Shop):
     invoice, note = items(shop, placed, buyer)
     assert (note["kind"], note["cause_id"], note["number"]) == ("credit_note", answer.json()["id"], 1)
     assert (note["invoice_number"], note["total"]) == (invoice["number"], invoice["total"])
+
+
+def test_a_document_is_issued_by_itself(shop: Shop):
+    buyer, offer = bearer(), shop.offer_of(goods.seller(shop).id)
+    placed = shop.http.post("/orders", json=order(offer), headers=buyer | wait()).json()["id"]
+    body = {"gateway": "sandbox", "token": "tok_ok"}
+    assert shop.http.post(f"/orders/{placed}/payment", json=body, headers=buyer | wait()).status_code == 200
+    eventually(lambda: [each["kind"] for each in items(shop, placed, buyer)] == ["invoice"])
+    assert shop.http.post(f"/orders/{placed}/cancel", headers=buyer | wait()).status_code == 200
+    eventually(lambda: [each["kind"] for each in items(shop, placed, buyer)] == ["invoice", "credit_note"])
 
 
 def test_an_order_that_is_not_paid_has_no_document(shop: Shop):

@@ -140,7 +140,7 @@ async def test_a_refund_that_was_made_and_never_recorded_is_found(till: Till):
     payment = await till.pay(order)
     await till.run_all()
     await till.send(CancelOrder(order))
-    await till.run("cancel_orders")
+    await till.run("cancel_orders", "issue_invoices")
     gateway = registry.gateway("sandbox")
     assert gateway is not None
     reference = await till.conn.fetchval("SELECT reference FROM payments")

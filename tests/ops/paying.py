@@ -79,5 +79,5 @@ async def pay(conn: Any, database_url: str, *offers: NewOffer) -> Paid:
         bank = DisputeNews(f"d_{new_id().hex}", DisputeState.OPENED, 100, 15)
         said = Notice(f"msg_{new_id().hex}", "chargeback.opened", payment=News(payment_id=payments[5]), dispute=bank)
         await submit(conn, CancelOrder(repaid), TakeNotice("sandbox", said), principal=SYSTEM)
-        await _run(conn, database_url, "cancel_orders", "take_notices", "refund_payments")
+        await _run(conn, database_url, "cancel_orders", "take_notices", "refund_payments", "issue_invoices")
     return Paid(*zip(orders, payments, strict=True))

@@ -11,6 +11,7 @@ from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
 from tests.ops import (
     broken_carts,
+    broken_invoices,
     broken_ledger,
     broken_offers,
     broken_payments,
@@ -290,6 +291,7 @@ _CASES = [
     *broken_stock.WAYS.cases,
     *broken_payments.WAYS.cases,
     *broken_ledger.WAYS.cases,
+    *broken_invoices.WAYS.cases,
     *broken_taxonomy.WAYS.cases,
     *broken_offers.WAYS.cases,
     *broken_prices.WAYS.cases,

@@ -143,7 +143,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, shape_of: Ma
     if ALSO in handler.opt:
         media_type, meaning = handler.opt[ALSO]
         shape = "string" if media_type.startswith("text/") else "object"
-        responses["200"]["content"][media_type] = {"schema": {"type": shape, "description": meaning}}
+        content = responses["200"].setdefault("content", {})
+        content[media_type] = {"schema": {"type": shape, "description": meaning}}
     access: Access = handler.opt[ACCESS]
     if not access.roles:
         operation["security"] = []

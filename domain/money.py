@@ -58,12 +58,17 @@ def exponent(currency: str) -> int:
     return _EXPONENTS.get(currency, 2)
 
 
+def in_major(amount: int, currency: str) -> str:
+    """Write minor units as a decimal of the major unit, as files of accountants have it: ``-0.05``, ``1200``."""
+    digits = exponent(currency)
+    whole, part = divmod(abs(amount), 10**digits)
+    text = f"{whole}.{part:0{digits}}" if digits else str(whole)
+    return f"-{text}" if amount < 0 else text
+
+
 def written(amount: int, currency: str) -> str:
     """Minor units as people read them: ``19.99 USD``, ``1999 JPY``."""
-    digits = exponent(currency)
-    whole, minor = divmod(abs(amount), 10**digits)
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{whole}.{minor:0{digits}} {currency}" if digits else f"{sign}{whole} {currency}"
+    return f"{in_major(amount, currency)} {currency}"
 
 
 def round_half_up(numerator: int, denominator: int) -> int:

@@ -41,6 +41,8 @@ class Scope(StrEnum):
     INVENTORY_WRITE = "inventory:write"
     PRICING_READ = "pricing:read"
     PRICING_WRITE = "pricing:write"
+    MONEY_READ = "money:read"
+    MONEY_WRITE = "money:write"
     SELLERS_READ = "sellers:read"
     SELLERS_WRITE = "sellers:write"
     OPERATION_READ = "operation:read"

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -69,6 +69,10 @@ class Shop:
 
     def value(self, query: str, *args: object) -> Any:
         return self._runner.run(self._conn.fetchval(query, *args))
+
+    def using(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        """Have something done on the shop's own connection."""
+        return self._runner.run(work(self._conn))
 
     def execute(self, query: str, *args: object) -> None:
         self._runner.run(self._conn.execute(query, *args))

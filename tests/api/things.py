@@ -190,6 +190,12 @@ class Things:
         self.shop.execute(NEW_PROMOTION, promotion, owner.seller_id, state, content)
         return {"promotion_id": str(promotion)}
 
+    def payout(self, _: Persona) -> Named:
+        """One that is empty: nobody sells for money that is there for tests."""
+        answer = self.shop.http.post("/payouts", json={"currency": "XTS"}, headers=bearer(Role.ADMIN) | wait())
+        assert answer.status_code == 200, answer.text
+        return {"payout_id": answer.json()["id"]}
+
     def lane(self, _: Persona) -> Named:
         return {"lane": QUIET_LANE}
 

@@ -1,10 +1,10 @@
 """Rows of payouts, and arguments for the statements of payouts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.payments import payout_sql
+from domain.payments import ledger_reads, payout_reads, payout_sql, statement_reads
 from tests.sql.taxonomy_rows import nth
 
 KIND = 95
@@ -26,6 +26,10 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     sellers: list[UUID] = sample["sellers"]
     now, payout, nobody = datetime.now(UTC), nth(KIND, 700), UUID(int=0)
     p, zeros = payout_sql.__name__, [0] * len(ids)
+    e, r, s = ledger_reads.__name__, payout_reads.__name__, statement_reads.__name__
+    owner, accounts = str(sellers[0]), ["seller_payable", "refunds"]
+    account, entry = ("", "", "", 50), (now, 10**9, 50, None, None, None)
+    earlier = now - timedelta(days=30)
     return {
         (p, "BEGIN_PAYOUT"): (payout, "USD", now, 1, payout),
         (p, "LOCK_PAYOUT"): (payout,),
@@ -41,4 +45,19 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (p, "SUM_ITEMS"): (payout, "included"),
         (p, "LOCK_TAKEN"): (payout, sellers),
         (p, "GIVE_BACK"): (payout, sellers),
+        (e, "LIST_ACCOUNTS"): account,
+        (e, "LIST_ACCOUNTS_OF"): (*account, "seller_payable"),
+        (e, "LIST_ACCOUNTS_OF_OWNER"): (*account, accounts, owner),
+        (e, "LIST_ENTRIES"): entry,
+        (e, "LIST_ENTRIES_OF_ORDER"): (*entry, ids[0]),
+        (e, "LIST_ENTRIES_OF_CAUSE"): (*entry, ids[0], None),
+        (e, "LIST_ENTRIES_OF_OWNER"): (*entry, accounts, owner),
+        (r, "LOAD_PAYOUT"): (payout,),
+        (r, "LIST_PAYOUTS"): (UUID(int=2**128 - 1), 50, None),
+        (r, "LOAD_SUMS"): (payout,),
+        (r, "LIST_ITEMS"): (payout, nobody, 50),
+        (r, "LIST_TRANSFERS"): (payout, nobody, 500),
+        (s, "LOAD_BALANCES"): (sellers[0], owner, now),
+        (s, "LOAD_BOUNDS"): (owner, "USD", earlier, now),
+        (s, "LIST_LINES"): (owner, "USD", earlier, 0, now, 50),
     }

@@ -10,8 +10,9 @@ import pytest
 
 from domain.accounts.model import Role
 from infra.pace import ROUND_SECONDS
+from tests.api.routes import ROUTES
 from tests.api.shop import Shop, assert_problem, bearer
-from tests.api.test_schema import ROUTES, UNLIMITED
+from tests.api.test_schema import UNLIMITED
 from tests.system import eventually
 
 FIELDS = ("ratelimit-policy", "ratelimit")

@@ -2,7 +2,7 @@
 
 Invariant: all or nothing. Every row is checked before the first one is used, and the first bad one ends the
 reading with a single line that names file, line and column; so what comes out can be written as it is. Columns
-that nothing here uses (freight, sizes, addresses) are not looked at.
+that nothing here uses (sizes, addresses; freight, unless it is asked for) are not looked at.
 
 Rows of ``order_items.csv`` are single units. Those of one order with the same product and seller are one line.
 A line has one unit price; should one order hold the same product of the same seller at two prices, that isn't a
@@ -68,16 +68,21 @@ class Line(Struct, frozen=True):
 
 
 class RecordedOrder(Struct, frozen=True):
-    """An order as it was recorded; ``due`` is its earliest shipping limit, local time without a zone."""
+    """An order as it was recorded; ``due`` is its earliest shipping limit, local time without a zone.
+
+    ``freight_minor`` is what each seller took for shipping all of their rows; empty where that wasn't asked for.
+    """
 
     id: UUID
     due: datetime
     lines: tuple[Line, ...]
+    freight_minor: Mapping[UUID, int] = {}
 
     @property
     def total_minor(self) -> int:
-        """The recorded sum of its rows."""
-        return sum(line.quantity * line.unit_price_minor for line in self.lines)
+        """The recorded sum of its rows, freight included where that was asked for."""
+        goods = sum(line.quantity * line.unit_price_minor for line in self.lines)
+        return goods + sum(self.freight_minor.values())
 
 
 class Records(Struct, frozen=True):
@@ -150,14 +155,15 @@ class _Item(Struct, frozen=True):
     seller_id: UUID
     due: datetime
     price_minor: int
+    freight_minor: int | None
 
 
-def read_records(folder: Path) -> Records:
-    """Read and check the four files of a folder; raises OlistError."""
+def read_records(folder: Path, *, freight: bool = False) -> Records:
+    """Read and check the four files of a folder, with ``freight`` what shipping cost, too; raises OlistError."""
     translations = _translations(folder)
     sellers = _sellers(folder)
     products = _products(folder, translations)
-    items = _items(folder, sellers, products)
+    items = _items(folder, sellers, products, freight=freight)
     orders = [_order(order_id, of_order) for order_id, of_order in items.items()]
     orders.sort(key=lambda order: order.due)
     return Records(sellers, products, orders)
@@ -236,18 +242,24 @@ def _products(folder: Path, translations: Mapping[str, str]) -> dict[UUID, Produ
 
 
 def _items(
-    folder: Path, sellers: Mapping[UUID, Seller], products: Mapping[UUID, Product]
+    folder: Path, sellers: Mapping[UUID, Seller], products: Mapping[UUID, Product], *, freight: bool
 ) -> dict[UUID, dict[int, _Item]]:
     """The rows of each order, in the order of the file."""
     items: dict[UUID, dict[int, _Item]] = {}
-    columns = ("order_id", "order_item_id", "product_id", "seller_id", "shipping_limit_date", "price")
+    columns = ["order_id", "order_item_id", "product_id", "seller_id", "shipping_limit_date", "price"]
+    if freight:
+        columns.append("freight_value")
     for row in _rows(folder, ORDER_ITEMS, columns):
         of_order = items.setdefault(row.id("order_id"), {})
         number = row.number("order_item_id")
         if number in of_order:
             raise row.error("order_item_id", f"the order has an item {number} already")
         item = _Item(
-            row.id("product_id"), row.id("seller_id"), row.time("shipping_limit_date"), row.price_minor("price")
+            row.id("product_id"),
+            row.id("seller_id"),
+            row.time("shipping_limit_date"),
+            row.price_minor("price"),
+            row.price_minor("freight_value") if freight else None,
         )
         if item.product_id not in products:
             raise row.error("product_id", f"{item.product_id.hex} is not in {PRODUCTS}")
@@ -274,4 +286,8 @@ def _order(order_id: UUID, items: Mapping[int, _Item]) -> RecordedOrder:
         for (product_id, seller_id), at_price in units.items()
         for variant_no, (price, quantity) in enumerate(at_price.items())
     )
-    return RecordedOrder(order_id, min(item.due for item in items.values()), lines)
+    freight: dict[UUID, int] = {}
+    for item in items.values():
+        if item.freight_minor is not None:
+            freight[item.seller_id] = freight.get(item.seller_id, 0) + item.freight_minor
+    return RecordedOrder(order_id, min(item.due for item in items.values()), lines, freight)

@@ -4,37 +4,40 @@ Invariant: an order meets the price it was recorded at. Where that differs from 
 is changed first, with its event, but only when no earlier order on that offer is still unplaced: else that one
 would meet the later price. Everything else is in flight together.
 
-With ``pay`` each order is paid with the payment sandbox as soon as it is placed.
+With ``pay`` each order is paid with the payment sandbox as soon as it is placed; with ``deliver`` its seller orders are
+accepted, shipped and delivered then. Where freight was read, sellers get it as their shipping rates
+(``ops/freight.py``).
 
-What came of it is counted in the database. Each order's buyer carries the recorded order's id, so the two sides
-are compared without asking the client what it believes.
+What came of it is counted in the database (``ops/replay_figures.py``).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from domain.accounts.model import Role
 from domain.catalog.model import OfferKey, PriceChange
 from domain.catalog.offer_sql import change_prices
-from domain.invariants import Audit, run_audit
+from domain.invariants import run_audit
 from domain.journal.model import SYSTEM
-from domain.money import Money, exponent
+from domain.money import Money
+from domain.orders.fulfilment_model import seller_order_id
 from domain.orders.model import OrderLine, PlaceOrder
-from domain.rejections import Code
 from infra import postgres
 from infra.gateways import sandbox
 from infra.security import Tokens
 from ops.catalog import write_catalog
+from ops.freight import SOMEWHERE, amounts_of, methods_of, write_freight
 from ops.goods import NewOffer, NewSeller
 from ops.load import Client
 from ops.olist import CURRENCY, Line, Product, RecordedOrder, Records, Seller
 from ops.output import Output
 from ops.processes import ALL_LANES, CORE_LANES
+from ops.replay_figures import PLACED_ALONE, Course, Result, count, settled, tell, tell_violations
 from ops.shopper import Shopper, shoppers
 from ops.target import Target, connect
 from ops.temporary import serving
@@ -49,76 +52,9 @@ SELECT (SELECT count(*) FROM sellers WHERE id = ANY ($1::uuid[])) AS sellers,
        (SELECT count(*) FROM products WHERE id = ANY ($2::uuid[])) AS products
 """
 
-# Version 1 is what placing charged; nothing that happens to the order later changes it.
-PLACED = """
-SELECT o.buyer, sum(v.total_minor)::bigint AS total_minor
-FROM orders o JOIN price_versions v ON v.order_id = o.id AND v.version = 1
-WHERE o.buyer = ANY ($1::uuid[]) GROUP BY o.buyer
-"""
-
-# What was paid, and of which orders: status ``confirmed``, which is derived.
-PAID = """
-SELECT count(*) FILTER (WHERE o.payment = 'paid' AND o.expired_at IS NULL) AS confirmed,
-       coalesce(sum(p.captured_minor), 0)::bigint AS captured_minor,
-       count(*) FILTER (WHERE p.captured_minor - p.refunded_minor <> v.total_minor) AS off
-FROM orders o
-JOIN price_versions v ON v.order_id = o.id AND v.version = 1
-LEFT JOIN LATERAL (
-    SELECT sum(captured_minor) AS captured_minor, sum(refunded_minor) AS refunded_minor
-    FROM payments WHERE order_id = o.id
-) p ON true
-WHERE o.buyer = ANY ($1::uuid[])
-"""
-
-# A line is what one order takes of one product from one seller, also where it had to become two variants.
-FIGURES = """
-SELECT count(DISTINCT o.id) AS orders, count(DISTINCT (o.id, v.product_id, l.seller_id)) AS lines,
-       coalesce(sum(l.quantity), 0)::bigint AS units, coalesce(sum(l.total_minor), 0)::bigint AS merchandise_minor,
-       min(o.currency) AS currency
-FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN variants v ON v.id = l.variant_id
-WHERE o.buyer = ANY ($1::uuid[])
-"""
-
-ENDED = """
-SELECT count(*) FILTER (WHERE o.id IS NULL) AS unended,
-       count(*) FILTER (WHERE o.problem->>'code' = $2) AS refused_for_price,
-       extract(epoch FROM max(o.finished_at) - min(c.created_at))::float8 AS seconds
-FROM commands c LEFT JOIN outcomes o ON o.id = c.id
-WHERE c.principal = ANY ($1::uuid[]) AND c.job = 'place_orders'
-"""
-
 
 class TargetInUseError(Exception):
     """The target holds some of what would be imported; the message is one line."""
-
-
-class Result(Struct, frozen=True):
-    """What the database holds of the recorded orders, in units and minor units of the currency.
-
-    ``mismatched`` orders were placed or paid for another sum than recorded, or refused because the price was another
-    one (those are ``rejected`` too). ``failed`` ones got no outcome: they are parked. ``confirmed`` and
-    ``captured_minor`` are those that were paid and what that brought, ``to_confirm`` how many should be.
-    """
-
-    orders: int
-    lines: int
-    units: int
-    merchandise_minor: int
-    currency: str
-    rejected: int
-    mismatched: int
-    failed: int
-    audit_violations: int
-    orders_per_second: float
-    confirmed: int
-    to_confirm: int
-    captured_minor: int
-
-    @property
-    def good(self) -> bool:
-        """Whether every order was placed, and paid where asked, for what was recorded, and the audit found nothing."""
-        wrong = self.rejected or self.mismatched or self.failed or self.audit_violations
-        return not wrong and self.confirmed == self.to_confirm
 
 
 def variant_id(line: Line) -> UUID:
@@ -192,6 +128,9 @@ class _Run(Struct):
     unended: int
 
 
+STEPS = ("accept", "ship", "deliver")
+
+
 class Replay:
     """Places recorded orders, on offers that stand at the prices of their first ones.
 
@@ -200,10 +139,10 @@ class Replay:
     """
 
     def __init__(
-        self, client: Client, conn: Any, tokens: Tokens, orders: Sequence[RecordedOrder], *, pay: bool = False
+        self, client: Client, conn: Any, tokens: Tokens, orders: Sequence[RecordedOrder], course: Course = PLACED_ALONE
     ) -> None:
         self._client = client
-        self._pay = pay
+        self._course = course
         self._conn = conn
         self._tokens = tokens
         self._orders = orders
@@ -229,17 +168,32 @@ class Replay:
             OrderLine(*offer_key(line), line.quantity, Money(line.unit_price_minor, CURRENCY)) for line in order.lines
         )
         shopper = Shopper(self._client, self._tokens, order.id)
-        outcome = await shopper.order(f"replay-{order.id.hex}", PlaceOrder(CURRENCY, lines))
+        placing = PlaceOrder(CURRENCY, lines)
+        if order.freight_minor:
+            placing = structs.replace(placing, shipping_address=SOMEWHERE, shipping_methods=methods_of(order))
+        outcome = await shopper.order(f"replay-{order.id.hex}", placing)
         for line in order.lines:
             runs = self._runs[offer_key(line)]
             runs[0].unended -= 1
             if runs[0].unended == 0 and len(runs) > 1:
                 runs.popleft()
                 self._due.put_nowait(offer_key(line))
-        if self._pay and outcome.status == "succeeded" and outcome.job is not None:
+        if self._course.pay and outcome.status == "succeeded" and outcome.job is not None:
             await shopper.pay(f"pay-{order.id.hex}", outcome.job, sandbox.OK)
+            if self._course.deliver:
+                await self._deliver(order, outcome.job)
         self._room.release()
         step(1)
+
+    async def _deliver(self, order: RecordedOrder, placed: UUID) -> None:
+        """Have an order's sellers accept, ship and deliver their parts; an admin acts for them, another one each time.
+
+        So each stays within their limit of requests.
+        """
+        staff = Shopper(self._client, self._tokens, order.id, role=Role.ADMIN)
+        for number in range(len({line.seller_id for line in order.lines})):
+            for way in STEPS:
+                await staff.move(f"{way}-{number}-{order.id.hex}", seller_order_id(placed, number), way)
 
     async def _change_prices(self) -> None:
         """Write the price changes that are due, those that came due meanwhile together, until none is to come."""
@@ -268,37 +222,12 @@ def _runs(orders: Sequence[RecordedOrder]) -> dict[OfferKey, deque[_Run]]:
     return runs
 
 
-async def count(conn: Any, orders: Sequence[RecordedOrder], *, audit_violations: int, paid: bool = False) -> Result:
-    """Hold what the database has against what was recorded."""
-    recorded = {order.id: order.total_minor for order in orders}
-    buyers = list(recorded)
-    placed = {row["buyer"]: row["total_minor"] for row in await conn.fetch(PLACED, buyers)}
-    figures = await conn.fetchrow(FIGURES, buyers)
-    taken = await conn.fetchrow(PAID, buyers)
-    ended = await conn.fetchrow(ENDED, buyers, Code.PRICE_CHANGED.value)
-    off = sum(total != recorded[buyer] for buyer, total in placed.items())
-    return Result(
-        orders=figures["orders"],
-        lines=figures["lines"],
-        units=figures["units"],
-        merchandise_minor=figures["merchandise_minor"],
-        currency=figures["currency"] or CURRENCY,
-        # Whatever was neither placed nor left without an outcome was refused, by the job or at the door.
-        rejected=len(recorded) - len(placed) - ended["unended"],
-        mismatched=off + ended["refused_for_price"] + (taken["off"] if paid else 0),
-        failed=ended["unended"],
-        audit_violations=audit_violations,
-        orders_per_second=round(figures["orders"] / ended["seconds"], 1) if ended["seconds"] else 0.0,
-        confirmed=taken["confirmed"],
-        to_confirm=len(recorded) if paid else 0,
-        captured_minor=taken["captured_minor"],
-    )
-
-
-def replay(records: Records, target: Target, env: Mapping[str, str], output: Output, *, pay: bool = False) -> Result:
+def replay(
+    records: Records, target: Target, env: Mapping[str, str], output: Output, course: Course = PLACED_ALONE
+) -> Result:
     """Import and place everything on a migrated stack, with processes of its own; ``env`` holds their settings.
 
-    With ``pay`` every order is paid with the sandbox, too.
+    ``course`` says how far each order goes.
 
     Raises TargetInUseError before anything is written; ShopError when the api stays away.
     """
@@ -308,57 +237,23 @@ def replay(records: Records, target: Target, env: Mapping[str, str], output: Out
         async with connect(target) as conn:
             with output.progress("Importing sellers, products, offers and stock", len(offers)) as bar:
                 await import_catalog(conn, sellers, offers, bar.advance)
+            await write_freight(conn, amounts_of(records.orders))
 
     async def place(url: str) -> Result:
         async with connect(target) as conn:
-            with output.progress(
-                "Placing the orders, and paying each" if pay else "Placing the orders", len(records.orders)
-            ) as bar:
+            with output.progress(course.title, len(records.orders)) as bar:
                 async with Client(url, connections=IN_FLIGHT_MAX) as client:
                     tokens = Tokens(target.secret_key)
-                    await Replay(client, conn, tokens, records.orders, pay=pay).run(bar.advance)
+                    await Replay(client, conn, tokens, records.orders, course).run(bar.advance)
+            await settled(conn)
             output.say("Auditing what the database holds now ...")
             audit = await run_audit(conn)
-            _tell_violations(audit, output)
-            return await count(conn, records.orders, audit_violations=audit.violations, paid=pay)
+            tell_violations(audit, output)
+            return await count(conn, records.orders, audit_violations=audit.violations, course=course)
 
     output.say(f"Read {len(records.orders):,} orders, {len(offers):,} offers, {len(sellers):,} sellers.")
     asyncio.run(write())
-    with serving(target, env, lanes=ALL_LANES if pay else CORE_LANES) as url:
+    with serving(target, env, lanes=ALL_LANES if course.pay else CORE_LANES) as url:
         result = asyncio.run(place(url))
-    _tell(result, output)
+    tell(result, output)
     return result
-
-
-def _tell_violations(audit: Audit, output: Output) -> None:
-    for check in audit.checks:
-        if check.violations:
-            output.say(f"  {check.name}: {check.violations:,} violations, such as {', '.join(check.sample)}")
-
-
-def _tell(result: Result, output: Output) -> None:
-    output.say()
-    output.table(
-        ("what", "figure"),
-        [
-            ("orders placed", f"{result.orders:,}"),
-            ("lines", f"{result.lines:,}"),
-            ("units", f"{result.units:,}"),
-            ("merchandise", f"{format_money(result.merchandise_minor, result.currency)}"),
-            ("orders paid and confirmed", f"{result.confirmed:,} of {result.to_confirm:,}"),
-            ("money captured", f"{format_money(result.captured_minor, result.currency)}"),
-            ("orders refused", f"{result.rejected:,}"),
-            ("orders whose sum differs", f"{result.mismatched:,}"),
-            ("orders failed", f"{result.failed:,}"),
-            ("violations found by the audit", f"{result.audit_violations:,}"),
-            ("orders per second", f"{result.orders_per_second:,}"),
-        ],
-    )
-    output.say()
-    output.say("Every order came out as it was recorded." if result.good else "Not every order came out as recorded.")
-
-
-def format_money(minor: int, currency: str) -> str:
-    """Write an amount for a person: ``872,142.89 BRL``."""
-    digits = exponent(currency)
-    return f"{Decimal(minor).scaleb(-digits):,.{digits}f} {currency}"

@@ -82,11 +82,11 @@ async def shoppers() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 class Shopper:
-    """One buyer with a token of its own, on a shared pool of connections."""
+    """One buyer with a token of its own, on a shared pool of connections; with another role, who acts for sellers."""
 
-    def __init__(self, client: Client, tokens: Tokens, buyer: UUID) -> None:
+    def __init__(self, client: Client, tokens: Tokens, buyer: UUID, *, role: Role = Role.BUYER) -> None:
         self._client = client
-        self._token = tokens.sign(buyer, frozenset({Role.BUYER}), TOKEN_SECONDS)
+        self._token = tokens.sign(buyer, frozenset({role}), TOKEN_SECONDS)
 
     async def order(self, key: str, order: PlaceOrder, *, wait: bool = True) -> Outcome:
         """Place an order. With ``wait`` the answer itself brings the outcome, else the job is polled."""
@@ -106,6 +106,10 @@ class Shopper:
     async def confirm_payment(self, key: str, order: UUID) -> Outcome:
         """Say that what the gateway asked for has been done."""
         return await self._run(f"/orders/{order}/confirm-payment", b"", key, wait=True)
+
+    async def move(self, key: str, seller_order: UUID, way: str) -> Outcome:
+        """Accept, ship or deliver all of a seller order."""
+        return await self._run(f"/seller-orders/{seller_order}/{way}", b"", key, wait=True)
 
     async def look(self, order: UUID) -> Standing:
         """How an order stands."""

@@ -33,6 +33,7 @@ ROWS = {
     "category_translation.csv": ["beleza_saude,health_beauty", "automotivo,auto"],
 }
 ORDERS, LINES, UNITS = 6, 7, 8
+FREIGHT_MINOR = 2 * 1329 + 4 * 1000
 TOTAL_MINOR = 2 * 5890 + (6100 + 705) + 6490 + 6490 + 99 + 5890
 
 

@@ -11,22 +11,20 @@ from msgspec.structs import replace
 
 from infra.security import Tokens
 from ops.load import Client
-from ops.olist import CURRENCY, Line, Records, read_records
+from ops.olist import CURRENCY, Line, OlistError, Records, read_records
 from ops.replay import (
     UNCATEGORISED,
     Replay,
-    Result,
     TargetInUseError,
     catalog_of,
-    count,
-    format_money,
     import_catalog,
     offer_key,
     variant_id,
 )
+from ops.replay_figures import Course, Result, count, format_money
 from tests.builders import SANDBOX_SECRET, SECRET_KEY
 from tests.ops.console import environment, ordermill, result_of
-from tests.ops.records import LINES, ORDERS, ROWS, TOTAL_MINOR, UNITS, item, write_folder
+from tests.ops.records import FREIGHT_MINOR, LINES, ORDERS, ROWS, TOTAL_MINOR, UNITS, item, write_folder
 from tests.system import System
 
 WRITTEN = "SELECT (SELECT count(*) FROM sellers) + (SELECT count(*) FROM events) + (SELECT count(*) FROM commands)"
@@ -83,6 +81,9 @@ async def test_command_places_every_order_as_recorded(tmp_path: Path, env: dict[
         "confirmed": 0,
         "to_confirm": 0,
         "captured_minor": 0,
+        "delivered": 0,
+        "to_deliver": 0,
+        "freight_minor": 0,
     }
     conn: Any = await asyncpg.connect(env["DATABASE_URL"])
     written = await conn.fetchval(WRITTEN)
@@ -100,6 +101,30 @@ async def test_every_order_is_paid_and_confirmed_for_what_was_recorded(tmp_path:
     assert (result["mismatched"], result["audit_violations"]) == (0, 0)
 
 
+async def test_every_order_is_delivered_with_its_recorded_freight(tmp_path: Path, env: dict[str, str], conn: Any):
+    folder = write_folder(tmp_path / "records")
+    more = env | {"SANDBOX_WEBHOOK_SECRET": SANDBOX_SECRET}
+    result = result_of("replay", str(folder), "--pay", "--deliver", "--freight", env=more)
+    assert (result["orders"], result["delivered"], result["to_deliver"]) == (ORDERS, ORDERS, ORDERS)
+    assert result["freight_minor"] == FREIGHT_MINOR
+    assert result["captured_minor"] == TOTAL_MINOR + FREIGHT_MINOR
+    assert (result["mismatched"], result["audit_violations"]) == (0, 0)
+    states = await conn.fetch("SELECT DISTINCT fulfilment FROM seller_orders")
+    assert [row["fulfilment"] for row in states] == ["delivered"]
+
+
+async def test_who_wants_to_deliver_has_to_pay(tmp_path: Path, env: dict[str, str]):
+    done = ordermill("replay", str(write_folder(tmp_path / "records")), "--deliver", env=env, status=1)
+    assert "--deliver needs --pay" in done.stderr
+
+
+async def test_freight_that_is_no_amount_is_named_where_it_is_asked_for(tmp_path: Path):
+    folder = write_folder(tmp_path / "records", order_items=[item(freight_value="a lot")])
+    assert len(read_records(folder).orders) == 1
+    with pytest.raises(OlistError, match=r"order_items.csv, line 2, column freight_value: 'a lot' is not a price"):
+        read_records(folder, freight=True)
+
+
 async def test_who_wants_to_pay_needs_the_sandbox_before_anything_is_written(
     tmp_path: Path, env: dict[str, str], conn: Any
 ):
@@ -112,7 +137,7 @@ async def test_who_wants_to_pay_needs_the_sandbox_before_anything_is_written(
 
 async def test_an_order_that_was_to_be_paid_and_was_not_is_told(conn: Any, url: str, records: Records):
     await import_and_place(conn, url, records)
-    result = await count(conn, records.orders, audit_violations=0, paid=True)
+    result = await count(conn, records.orders, audit_violations=0, course=Course(pay=True))
     assert (result.confirmed, result.to_confirm, result.captured_minor) == (0, ORDERS, 0)
     assert not result.good
 

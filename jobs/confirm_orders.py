@@ -11,6 +11,7 @@ from domain.orders import confirmation
 from domain.orders.model import ConfirmOrder
 from domain.orders.sql import confirm_orders as write_confirmed
 from domain.orders.sql import load_open_orders, lock_orders
+from domain.payments.invoice_model import IssueInvoices
 from domain.payments.ledger_sql import write_postings
 from domain.payments.postings import sold
 from domain.pricing.snapshot import SnapshotCommissions
@@ -36,4 +37,5 @@ async def confirm_orders(batch: Batch[ConfirmOrder]) -> Sequence[BatchOutcome]:
     correlations = {claimed.command.order_id: claimed.correlation for claimed in batch.commands}
     for order_id in plan.versions:
         batch.follow_up(SnapshotCommissions(order_id), correlations[order_id])
+        batch.follow_up(IssueInvoices(order_id), correlations[order_id])
     return plan.outcomes

@@ -19,17 +19,13 @@ from domain.payments.invoicing import CounterKey, Given, Seller, SoldLine, SoldO
 from domain.pricing.tax import TaxTerms
 from domain.writing import Rows, write
 
-# Only what was sold is invoiced: its sale stands in the ledger.
 LOAD_SOLD_ORDERS = f"""
-SELECT o.id, o.number, o.currency, o.placed_at, o.ship_to, e.sold_at, {PRICE_NAMES}
-FROM (
-    SELECT cause_id, min(at) AS sold_at FROM ledger_entries
-    WHERE cause_id = ANY ($1::uuid[]) AND kind = 'sale' GROUP BY cause_id
-) e
-JOIN orders o ON o.id = e.cause_id
+SELECT o.id, o.number, o.currency, o.placed_at, o.ship_to, o.sold_at, {PRICE_NAMES}
+FROM orders o
 CROSS JOIN LATERAL (
     SELECT {PRICE_NAMES} FROM price_versions v WHERE v.order_id = o.id ORDER BY version DESC LIMIT 1
 ) p
+WHERE o.id = ANY ($1::uuid[]) AND o.sold_at IS NOT NULL
 """
 
 LOAD_SOLD_LINES = """

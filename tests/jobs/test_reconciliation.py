@@ -145,7 +145,7 @@ async def test_a_refund_that_was_made_and_never_recorded_is_found(till: Till):
     assert gateway is not None
     reference = await till.conn.fetchval("SELECT reference FROM payments")
     await gateway.refund(reference, 1, 1000, "USD", key="as the worker that died", seconds=5)
-    await till.conn.execute("DELETE FROM pending")
+    await till.conn.execute("DELETE FROM pending WHERE job = 'refund_payments'")
     await till.conn.execute("DELETE FROM commands WHERE job = 'refund_payments'")
     await time_passes(till)
     await sweep(till)

@@ -24,8 +24,7 @@ JOIN (
 ) w ON w.id = c.id
 """
 
-# What is given back of an order that cost nothing is nothing, and has no document.
-_SOLD = f"SELECT DISTINCT cause_id AS order_id FROM ledger_entries WHERE kind = 'sale' AND {in_slice('cause_id')}"
+_SOLD = f"SELECT id AS order_id FROM orders WHERE sold_at IS NOT NULL AND {in_slice('id')}"
 
 _CHARGED = f"""
 SELECT e.order_id, x.seller_no, x.total

@@ -1,5 +1,8 @@
 """Ways to break what is true of the ledger and the orders it is about."""
 
+from domain.journal.sql import insert_commands
+from domain.payments.invoice_model import IssueInvoices
+from tests.builders import new
 from tests.ops.breaking import Ways, book
 
 WAYS = Ways()
@@ -7,13 +10,13 @@ breaks = WAYS.breaks
 
 
 @breaks("paid_orders_are_sold")
-async def an_order_is_paid_and_its_sellers_got_nothing(conn, trade):
-    order = trade.payments.paid[0]
-    sold = "SELECT amount_minor FROM ledger_entries WHERE cause_id = $1 AND kind = 'sale' AND account = 'refunds'"
-    amount = (await conn.fetch(sold, order))[0][0]
-    await conn.execute("UPDATE orders SET sold_at = NULL WHERE id = $1", order)
-    await book(conn, order, "sale", "refunds", -amount)
-    await book(conn, order, "other", "refunds", amount)
+async def an_order_that_nobody_paid_is_sold(conn, trade):
+    order = trade.payments.declined[0]
+    await conn.execute("UPDATE orders SET sold_at = now() WHERE id = $1", order)
+    amount = (await conn.fetch("SELECT total_minor FROM price_versions WHERE order_id = $1", order))[0][0]
+    await book(conn, order, "sale", "refunds", amount)
+    await book(conn, order, "other", "refunds", -amount)
+    await insert_commands(conn, [new(IssueInvoices(order))])
 
 
 @breaks("clearing_is_what_was_captured")

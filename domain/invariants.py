@@ -28,6 +28,7 @@ from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
 from domain.orders.price_audit_sql import in_slice as _in
 from domain.payments import audit_sql as payments
+from domain.payments import ledger_audit_sql as ledger
 from domain.payments import posting_audit_sql as postings
 from domain.pricing import audit_sql as pricing
 
@@ -346,6 +347,7 @@ INVARIANTS: Mapping[str, str] = {
     **carts.CARTS,
     **payments.PAYMENTS,
     **postings.POSTINGS,
+    **ledger.LEDGER,
     **redemptions.REDEMPTIONS,
     **pricing.PROMOTIONS,
     **commission.COMMISSION,

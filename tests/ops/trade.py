@@ -24,6 +24,7 @@ from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.limits import Limits
 from domain.orders.model import CancelOrder, OrderLine, PlaceOrder
+from domain.payments.payouts import CollectPayout
 from domain.pricing.promotion_model import PromotionState
 from infra import postgres
 from infra.clock import new_id
@@ -35,6 +36,7 @@ from tests.ops.paying import Paid, pay
 from tests.ops.running import run_all
 from tests.pricing import change_rule, end_promotion, write_discount, write_rule
 from tests.promotions import write_promotion
+from tests.settled import give_details, settle
 
 
 class Trade(Struct, frozen=True):
@@ -65,6 +67,8 @@ class Trade(Struct, frozen=True):
     cart: UUID
     ordered_cart: UUID
     payments: Paid
+    payout: UUID
+    """What was paid for has settled, and waits in it for approval."""
 
 
 def _keyed(command: Command, key: str) -> NewCommand:
@@ -151,6 +155,17 @@ async def _hold(conn: Any, database_url: str, offered: NewOffer, *, owner: UUID)
     await run_all(conn, database_url, "end_holds")
 
 
+async def _pay_out(conn: Any, database_url: str, order: UUID) -> UUID:
+    """Have what sellers are owed of an order settle, and collect it."""
+    sellers = await conn.fetch("SELECT seller_id, seller_no FROM seller_orders WHERE order_id = $1", order)
+    await give_details(conn, *(row["seller_id"] for row in sellers))
+    for row in sellers:
+        await settle(conn, order, seller_no=row["seller_no"])
+    (payout,) = await submit(conn, CollectPayout("USD", 1))
+    await run_all(conn, database_url, "collect_payouts")
+    return payout
+
+
 async def trade(conn: Any, database_url: str) -> Trade:
     """Trade a little on an empty database."""
     sellers = [NewSeller(new_id(), name) for name in ("Ann", "Bert")]
@@ -184,6 +199,7 @@ async def trade(conn: Any, database_url: str) -> Trade:
     promotion, promoted, unpromoted = await _promote(conn, database_url, b)
     confirmed, discounted, rule = await _sell_cheaply(conn, database_url, b, c, buyer=buyer)
     payments = await pay(conn, database_url, b, c)
+    payout = await _pay_out(conn, database_url, payments.paid[0])
     await _keep_stock(conn, database_url, c)
     cart = await write_cart(conn, buyer, a, b)
     ordered_cart = await write_cart(conn, buyer, b, c, order_id=partly)
@@ -209,4 +225,5 @@ async def trade(conn: Any, database_url: str) -> Trade:
         cart=cart.id,
         ordered_cart=ordered_cart.id,
         payments=payments,
+        payout=payout,
     )

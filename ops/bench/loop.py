@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from domain.ids import Kind
 from domain.orders.model import PlaceOrder
 from ops.bench.orders import body_of
 
@@ -33,13 +34,15 @@ class LoadError(Exception):
 class Request(Struct, frozen=True):
     """A request in two pieces: each sending puts an Idempotency-Key of its own between them.
 
-    ``then`` is sent next on the same connection, about the order that was placed: its head begins after the order's id.
+    ``then`` is sent next on the same connection, about the order that was placed, or about its ``part``, the number of
+    a seller order: its head begins after the id.
     """
 
     head: bytes
     tail: bytes
     waits: bool
     then: "Request | None" = None
+    part: int | None = None
 
 
 def encode_requests(
@@ -131,8 +134,12 @@ class ClosedLoop:
         return request, self._bytes_of(request, b"")
 
     def follow(self, request: Request, order_id: bytes) -> bytes:
-        """The bytes of a request about an order."""
-        return self._bytes_of(request, b"POST /orders/" + order_id)
+        """The bytes of a request about an order, or a part of it."""
+        if request.part is None:
+            return self._bytes_of(request, b"POST /orders/" + order_id)
+        # ``domain.ids.child``: the last twelve bits of an order's id are free.
+        child = b"%03x" % (Kind.SELLER_ORDER << 10 | request.part)
+        return self._bytes_of(request, b"POST /seller-orders/" + order_id[: -len(child)] + child)
 
     def _bytes_of(self, request: Request, start: bytes) -> bytes:
         self._key += 1
@@ -166,6 +173,7 @@ class _Connection(asyncio.Protocol):
         self._request: Request | None = None
         self._sent_at = 0.0
         self._received = b""
+        self._order = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports speak the interface without inheriting it.
@@ -180,6 +188,7 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
     def send_next(self) -> None:
+        self._order = b""
         taken = self._run.take(self)
         if taken is not None:
             self._send(*taken)
@@ -210,6 +219,8 @@ class _Connection(asyncio.Protocol):
         status, body = int(data[9:12]), data[body_at:]
         self._run.answered(request, self._sent_at, status, body)
         if request.then is not None and status == 200 and body.startswith(_ID):
-            self._send(request.then, self._run.follow(request.then, body[len(_ID) : len(_ID) + _ID_LENGTH]))
+            # The first request is the one that places.
+            self._order = self._order or body[len(_ID) : len(_ID) + _ID_LENGTH]
+            self._send(request.then, self._run.follow(request.then, self._order))
         else:
             self.send_next()

@@ -71,7 +71,7 @@ async def payment(stage: Stage) -> Scenario:
 async def _run(stage: Stage, name: str, env: Mapping[str, str]) -> Paid:
     sizes = stage.sizes
     async with stage.scene(name) as scene:
-        base_url = await _start(scene, {**env, "PAYMENT_CONCURRENCY": str(sizes.connections)})
+        base_url = await start_with_io(scene, {**env, "PAYMENT_CONCURRENCY": str(sizes.connections)})
         orders = draw_orders(stage.goods, sizes.requests)
         requests = encode_requests(base_url, orders, stage.tokens, without_wait_every=0)
         paying = [_then_pays(base_url, r, stage.tokens[n % len(stage.tokens)]) for n, r in enumerate(requests)]
@@ -100,7 +100,7 @@ async def _run(stage: Stage, name: str, env: Mapping[str, str]) -> Paid:
         return Paid(round(confirmed / seconds, 1), confirmed, round(seconds, 2), usage, outcome, problems)
 
 
-async def _start(scene: Scene, env: Mapping[str, str]) -> str:
+async def start_with_io(scene: Scene, env: Mapping[str, str]) -> str:
     base_url, *_ = await asyncio.gather(
         scene.start_web(), scene.start_workers(env=env), scene.start_io_worker(env), scene.start_scheduler()
     )
@@ -109,10 +109,18 @@ async def _start(scene: Scene, env: Mapping[str, str]) -> str:
 
 def _then_pays(base_url: str, request: Request, token: str) -> Request:
     """The request to place an order, followed by the one that pays it, on the same connection."""
+    return Request(request.head, request.tail, request.waits, following(base_url, "payment", token, BODY))
+
+
+def following(
+    base_url: str, way: str, token: str, body: bytes, *, then: Request | None = None, part: int | None = None
+) -> Request:
+    """What is asked of an order that has been placed, or of a part of it, and waited for."""
     host = urlsplit(base_url).netloc
+    kind = "Content-Type: application/json\r\n" if body else ""
     head = (
-        f"/payment HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\nPrefer: wait={WAIT_SECONDS}\r\n"
+        f"/{way} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+        f"{kind}Content-Length: {len(body)}\r\nPrefer: wait={WAIT_SECONDS}\r\n"
         "Idempotency-Key: "
     )
-    return Request(request.head, request.tail, request.waits, Request(head.encode(), b"\r\n\r\n" + BODY, waits=True))
+    return Request(head.encode(), b"\r\n\r\n" + body, waits=True, then=then, part=part)

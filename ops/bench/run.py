@@ -14,6 +14,7 @@ from ops.bench.drain import drain
 from ops.bench.expiry import expiry
 from ops.bench.flow import hot, spread
 from ops.bench.idle import idle
+from ops.bench.lifecycle import lifecycle
 from ops.bench.limit import limit
 from ops.bench.model import Machine, Percentiles, Report, Scenario, Sizes
 from ops.bench.payment import payment
@@ -34,6 +35,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "catalog": catalog,
     "pricing": pricing,
     "payment": payment,
+    "lifecycle": lifecycle,
     "expiry": expiry,
 }
 NAMES = (*SCENARIOS, LIMIT)

@@ -69,6 +69,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("payment, orders/s", _scenario("payment", lambda s: s.orders_per_second), 800),
     Target("payment over batches of one", _ratio("payment_over_single"), 4),
+    Target("lifecycle, orders/s", _scenario("lifecycle", lambda s: s.orders_per_second), 300),
     Target("expiry, reservations/s", _scenario("expiry", lambda s: s.reservations_per_second), 20_000),
     Target("placing p99, expiring over alone", _ratio("placing_p99_expiring_over_alone"), 2, at_most=True),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),

@@ -308,3 +308,12 @@ def test_an_unknown_scenario_is_refused_by_name():
     refused = CliRunner().invoke(command, ["--scenario", "spread,warp"])
     assert refused.exit_code == 1
     assert "no scenario warp" in refused.output
+
+
+def test_a_small_run_of_whole_lives_is_correct():
+    done = uvloop.run(run(["lifecycle"], TINY, lambda _name: None))
+    assert done.problems == []
+    (lived,) = done.report.scenarios.values()
+    assert lived.orders is not None
+    assert lived.orders > 0
+    assert [verdict.name for verdict in verdicts(done.report) if "lifecycle" in verdict.name] == ["lifecycle, orders/s"]

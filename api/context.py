@@ -73,6 +73,7 @@ class Edge:
         self.gateways = gateways_of(settings)
         self.carriers = carriers_of(settings)
         self.buyers: Recent[UUID, UUID] = Recent(ORDERS_REMEMBERED)
+        self.seller_orders: Recent[UUID, tuple[UUID, int, UUID]] = Recent(ORDERS_REMEMBERED)
         """Whose the orders are that were lately sent here: whoever pays one next needs no look-up. It never changes."""
         self.ready = False
         self._ringing: set[str] = set()

@@ -14,6 +14,7 @@ from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
+from domain.orders.return_model import DecideReturn, ReceiveReturn, RequestReturn
 from domain.orders.tracking import TakeTracking
 from domain.payments.invoice_model import IssueInvoices
 from domain.payments.model import (
@@ -59,6 +60,9 @@ COMMANDS: tuple[type[Command], ...] = (
     MarkPayoutFailed,
     SnapshotCommissions,
     IssueInvoices,
+    RequestReturn,
+    DecideReturn,
+    ReceiveReturn,
     MakeCodes,
     SweepPromotions,
     SetStock,

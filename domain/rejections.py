@@ -58,6 +58,7 @@ class Code(StrEnum):
     PAYMENT_DECLINED = "payment_declined"
     PAYOUT_STATE = "payout_state"
     NOTHING_TO_REFUND = "nothing_to_refund"
+    RETURN_STATE = "return_state"
     UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_CARRIER = "unknown_carrier"
@@ -101,6 +102,7 @@ _TITLES = {
     Code.UNITS_SHORT: "Fewer units are left",
     Code.CART_STATE: "The cart's state doesn't allow this",
     Code.PAYMENT_STATE: "The payment's state doesn't allow this",
+    Code.RETURN_STATE: "The return's state doesn't allow this",
     Code.PAYOUT_STATE: "The payout's state doesn't allow this",
     Code.NOTHING_TO_REFUND: "There isn't that much left to refund",
     Code.PAYMENT_DECLINED: "The payment didn't go through",

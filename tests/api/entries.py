@@ -46,6 +46,9 @@ def _refresh_token(things: Things) -> Any:
     return {"refresh_token": things.refresh_token()}
 
 
+RETURN = {"lines": [{"line_no": 0, "quantity": 1}], "reason": "as a test"}
+
+
 class Entry(Struct, frozen=True):
     """How a route is tested: what its path names, the same but hidden from others, and a body that it takes.
 
@@ -65,6 +68,12 @@ ENTRIES = {
     "GET /orders/{order_id}": Entry(Things.order),
     "GET /orders/{order_id}/timeline": Entry(Things.order),
     "GET /orders/{order_id}/invoice": Entry(Things.order),
+    "POST /orders/{order_id}/returns": Entry(Things.order, RETURN),
+    "GET /returns": Entry(Things.return_of_ones_order),
+    "GET /returns/{return_id}": Entry(Things.return_of_ones_order),
+    "POST /returns/{return_id}/approve": Entry(Things.return_of_ones_goods),
+    "POST /returns/{return_id}/reject": Entry(Things.return_of_ones_goods, {"reason": "as a test"}),
+    "POST /returns/{return_id}/receive": Entry(Things.return_of_ones_goods),
     "POST /orders/{order_id}/notes": Entry(Things.order_of_ones_goods, {"text": "a test"}),
     "GET /orders/{order_id}/notes": Entry(Things.order_of_ones_goods),
     "POST /orders/{order_id}/cancel": Entry(Things.order),

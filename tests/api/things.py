@@ -26,6 +26,11 @@ SUBMITTED_PRODUCT = "UPDATE products SET status = 'pending_approval' WHERE id = 
 NEW_PROMOTION = """
 INSERT INTO promotions (id, seller_id, state, content, created_at, updated_at) VALUES ($1, $2, $3, $4, now(), now())
 """
+NEW_RETURN = """
+INSERT INTO returns (id, order_id, seller_no, seller_id, lines, quantities, reason, requested_by, requested_at)
+SELECT $1, order_id, seller_no, seller_id, '{0}', '{1}', 'as a test', $1, now()
+FROM seller_orders WHERE order_id = $2 AND seller_no = 0
+"""
 QUIET_LANE = "pricing"
 """A lane in which nothing waits that these tests wait for."""
 _numbers = itertools.count(1)
@@ -83,6 +88,17 @@ class Things:
     def seller_order(self, owner: Persona) -> Named:
         order_id = UUID(self.order_of_ones_goods(owner)["order_id"])
         return {"seller_order_id": str(seller_order_id(order_id, 0))}
+
+    def return_of_ones_order(self, owner: Persona) -> Named:
+        return self._return(self.order(owner))
+
+    def return_of_ones_goods(self, owner: Persona) -> Named:
+        return self._return(self.order_of_ones_goods(owner))
+
+    def _return(self, of: Named) -> Named:
+        made = new_id()
+        self.shop.execute(NEW_RETURN, made, UUID(of["order_id"]))
+        return {"return_id": str(made)}
 
     def hold(self, owner: Persona) -> Named:
         return self._hold(self.on_sale, owner.id)

@@ -51,6 +51,7 @@ from domain.orders.model import (
     OrderRepriced,
     PlacedLine,
 )
+from domain.orders.return_model import ReturnDecided, ReturnReceived, ReturnRequested
 from domain.payments.invoice_model import DocumentIssued
 from domain.payments.model import ChargebackMoved, PaymentMoved, PaymentStarted, RefundMoved, StockTakenAgain
 from domain.payments.payouts import PayoutApproved, PayoutCollected, PayoutFailed, PayoutPaid
@@ -115,6 +116,10 @@ def test_the_fields_of_an_orders_events_and_of_what_prices_it_are_listed():
         "order.refunded": RefundMoved,
         "order.chargeback_opened": ChargebackMoved,
         "order.commission_snapshotted": CommissionSnapshotted,
+        "order.return_requested": ReturnRequested,
+        "order.return_approved": ReturnDecided,
+        "order.return_rejected": ReturnDecided,
+        "order.return_received": ReturnReceived,
         "invoice.issued": DocumentIssued,
         "credit_note.issued": DocumentIssued,
         "commission_rule.created": RuleWritten,

@@ -26,7 +26,8 @@ async def _confirmed(rig: Rig, count: int) -> list[UUID]:
     return ids
 
 
-async def _accepted(rig: Rig, count: int) -> list[UUID]:
+async def accepted(rig: Rig, count: int) -> list[UUID]:
+    """Such orders, the part of the first seller accepted."""
     ids = await _confirmed(rig, count)
     await submit(rig.conn, *(AcceptSellerOrder(order, 0) for order in ids))
     await rig.drain(rig.runner(accept_seller_orders))
@@ -52,7 +53,7 @@ async def orders_to_accept(rig: Rig) -> list[Command]:
 
 async def orders_to_ship(rig: Rig) -> list[Command]:
     """Whole and in part, too many units, a line of another seller, what isn't accepted, what isn't there."""
-    whole, part, many, other = await _accepted(rig, 4)
+    whole, part, many, other = await accepted(rig, 4)
     return [
         ShipSellerOrder(whole, 0, tracking="T1"),
         ShipSellerOrder(part, 0, (Units(0, 2),), carrier="manual"),
@@ -65,7 +66,7 @@ async def orders_to_ship(rig: Rig) -> list[Command]:
 
 async def orders_to_deliver(rig: Rig) -> list[Command]:
     """All that is on its way, one of two shipments, one that isn't there, what hasn't been shipped."""
-    whole, part, unshipped = await _accepted(rig, 3)
+    whole, part, unshipped = await accepted(rig, 3)
     _, first, _ = await submit(
         rig.conn,
         ShipSellerOrder(whole, 0),
@@ -85,7 +86,7 @@ async def orders_to_deliver(rig: Rig) -> list[Command]:
 
 async def parcels_to_track(rig: Rig) -> list[Command]:
     """A parcel that has arrived; one that is on its way; one of which nobody knows."""
-    first, second = await _accepted(rig, 2)
+    first, second = await accepted(rig, 2)
     one, other = new_id().hex, new_id().hex
     await submit(
         rig.conn, ShipSellerOrder(first, 0, tracking=one), ShipSellerOrder(second, 0, (Units(0, 1),), tracking=other)

@@ -34,7 +34,7 @@ from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
-from tests.jobs import fulfilment_samples, payment_samples, payout_samples
+from tests.jobs import fulfilment_samples, payment_samples, payout_samples, return_samples
 from tests.jobs import stock_samples as stock
 from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
@@ -294,6 +294,7 @@ SAMPLES: dict[str, Builder] = {
     "cancel_orders": orders_to_cancel,
     "confirm_orders": orders_to_confirm,
     **fulfilment_samples.BUILDERS,
+    **return_samples.BUILDERS,
     "apply_promotions": orders_to_reprice,
     "snapshot_commissions": commissions_to_snapshot,
     "make_codes": codes_to_make,

@@ -33,6 +33,8 @@ MODULES = [
     "domain.orders.shipment_reads",
     "domain.orders.search_reads",
     "domain.orders.note_sql",
+    "domain.orders.return_reads",
+    "domain.orders.return_sql",
     "domain.orders.crediting_sql",
     "domain.orders.expiry_sql",
     "domain.inventory.sql",

@@ -26,6 +26,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     sellout_units: int = 500
     catalog_variants: tuple[int, int] = (10_000, 200_000)
     due_reservations: int = 1_000_000
+    settled_orders: int = 100_000
+    settled_sellers: int = 2_000
     paced_orders_per_second: int = 100
     paced_connections: int = 64
 
@@ -75,6 +77,8 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
     saturates: str | None = None
     outcomes_per_second: float | None = None
     reservations_per_second: float | None = None
+    settled_per_second: float | None = None
+    """Seller orders that have settled, taken into a payout."""
     undisturbed_ms: Percentiles | None = None
     """What ``outcome_ms`` is without the work that goes on meanwhile."""
     succeeded: int | None = None

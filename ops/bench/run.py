@@ -18,6 +18,7 @@ from ops.bench.lifecycle import lifecycle
 from ops.bench.limit import limit
 from ops.bench.model import Machine, Percentiles, Report, Scenario, Sizes
 from ops.bench.payment import payment
+from ops.bench.payouts import payouts
 from ops.bench.per_message import per_message
 from ops.bench.pricing import pricing
 from ops.bench.sellout import sellout
@@ -37,6 +38,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "payment": payment,
     "lifecycle": lifecycle,
     "expiry": expiry,
+    "payouts": payouts,
 }
 NAMES = (*SCENARIOS, LIMIT)
 NOTE = (

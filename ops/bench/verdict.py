@@ -72,6 +72,7 @@ TARGETS: tuple[Target, ...] = (
     Target("lifecycle, orders/s", _scenario("lifecycle", lambda s: s.orders_per_second), 300),
     Target("expiry, reservations/s", _scenario("expiry", lambda s: s.reservations_per_second), 20_000),
     Target("placing p99, expiring over alone", _ratio("placing_p99_expiring_over_alone"), 2, at_most=True),
+    Target("payouts, 100,000 seller orders, s", _scenario("payouts", lambda s: s.seconds), 10, at_most=True),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),
     Target("spread, worker MB", _scenario("spread", _worker_mb), 300, at_most=True),
 )

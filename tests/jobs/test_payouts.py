@@ -1,5 +1,6 @@
 """Payouts from what has settled to what is paid, one step of a worker at a time; the audit finds nothing after each."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -330,6 +331,24 @@ async def test_what_somebody_holds_is_left_for_the_next_payout(desk: Desk):
     assert (await desk.state(payout))[3] == 50
     assert (await desk.settlement(held), await desk.settlement(free)) == (700, 0)
     assert (await desk.state(await desk.collected()))[3] == 700
+
+
+async def test_a_payout_is_exact_while_orders_keep_coming(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("jobs.collect_payouts.STEP_ORDERS", 2)
+    orders = [order for offer in desk.offers for order in await settled(desk.rig, offer, 10, 20, 30)]
+    (payout,) = await submit(desk.conn, CollectPayout("USD", 1))
+
+    async def more_comes() -> int:
+        async with desk.rig.pool.acquire() as conn:
+            for order in orders * 3:
+                await owe(conn, order, 7)
+        return len(orders) * 3 * 7
+
+    _, came = await asyncio.gather(desk.rig.drain(desk.rig.runner(JOBS["collect_payouts"])), more_comes())
+    (_, _, _, taken) = await desk.state(payout)
+    left = sum([await desk.settlement(order) for order in orders])
+    assert taken + left == 3 * 60 + came
+    assert await violations(desk.conn) == {}
 
 
 async def test_settling_counts_from_the_earliest_time(desk: Desk):

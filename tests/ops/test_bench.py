@@ -36,6 +36,8 @@ TINY = Sizes(
     sellout_units=40,
     catalog_variants=(90, 300),
     due_reservations=1_200,
+    settled_orders=300,
+    settled_sellers=20,
     paced_orders_per_second=50,
     paced_connections=8,
 )
@@ -108,6 +110,14 @@ def test_a_small_sweep_leaves_nothing_due_and_nothing_wrong():
     assert report["ratios"] == {
         "placing_p99_expiring_over_alone": round(expiry["outcome_ms"]["p99"] / expiry["undisturbed_ms"]["p99"], 2)
     }
+
+
+def test_a_small_payout_takes_all_that_has_settled_and_nothing_is_wrong():
+    done = uvloop.run(run(["payouts"], TINY, lambda _name: None))
+    assert done.problems == []
+    report = msgspec.json.decode(msgspec.json.encode(done.report))
+    assert report["scenarios"]["payouts"]["settled_per_second"] > 0
+    assert [verdict.name.partition(",")[0] for verdict in verdicts(done.report)] == ["payouts"]
 
 
 def test_both_catalogs_are_asked_for_the_same_pages():

@@ -24,6 +24,7 @@ from domain.connection import Connection
 from domain.inventory import audit_sql as inventory
 from domain.orders import cart_audit_sql as carts
 from domain.orders import commission_audit_sql as commission
+from domain.orders import fulfilment_audit_sql as fulfilment
 from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
 from domain.orders.price_audit_sql import in_slice as _in
@@ -344,6 +345,7 @@ INVARIANTS: Mapping[str, str] = {
     "order_version_is_last_event": _ORDER_VERSION_IS_LAST_EVENT,
     "open_lines_are_held": _OPEN_LINES_ARE_HELD,
     "ended_lines_hold_nothing": _ENDED_LINES_HOLD_NOTHING,
+    **fulfilment.FULFILMENT,
     **carts.CARTS,
     **payments.PAYMENTS,
     **postings.POSTINGS,

@@ -9,6 +9,7 @@ from domain.journal.model import SYSTEM
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder, Units
 from domain.orders.model import CancelOrder
 from domain.payments.news import Capture
+from domain.payments.refund_model import RefundLine, RefundOrder
 from ops.catalog import write_catalog
 from ops.goods import NewSeller
 from tests.builders import offer, write_offers
@@ -180,3 +181,19 @@ async def test_a_seller_cancels_no_line_of_another(till: Till):
     (command,) = await till.send(CancelOrder(order, None, "", till.offer.seller_id))
     await till.run("cancel_orders")
     assert await till.result(command) == ("rejected", "order_state")
+
+
+async def test_of_shipping_and_refunding_at_once_the_first_decides_what_is_sent(till: Till):
+    """A refund that comes first takes its units out of the parcel; one that comes second takes back none of it."""
+    jobs = ("ship_seller_orders", "refund_orders")
+    sent = {}
+    for first in jobs:
+        order = await accepted(till)
+        ids = await till.send(ShipSellerOrder(order, 0), RefundOrder(order, (RefundLine(0, 1),)))
+        await till.conn.execute("UPDATE pending SET aggregate = NULL WHERE id = ANY ($1)", ids)
+        await till.in_line(order, *(till.step(job) for job in sorted(jobs, key=lambda job, first=first: job != first)))
+        assert [await till.result(command) for command in ids] == [("succeeded", None)] * 2
+        assert await fulfilment(till, order) == "shipped"
+        units = "SELECT sum(q) FROM shipments, unnest(quantities) AS q WHERE order_id = $1"
+        sent[first] = await till.conn.fetchval(units, order)
+    assert sent == {"ship_seller_orders": 3, "refund_orders": 2}

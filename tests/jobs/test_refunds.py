@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from domain.journal.model import Command
+from domain.orders.fulfilment_model import AcceptSellerOrder, ShipSellerOrder, Units
 from domain.orders.model import CancelOrder
 from domain.payments.news import Capture, DisputeState
 from domain.payments.refund_model import RefundLine, RefundOrder
@@ -64,17 +65,18 @@ async def on_hand(till: Till, offer: NewOffer) -> int:
 
 
 async def ship(till: Till, order: UUID, *quantities: int) -> None:
-    """Have units of the first lines be under way, as the seller's shipping leaves it."""
-    seller = await till.conn.fetchval("SELECT seller_id FROM seller_orders WHERE order_id = $1", order)
-    await till.conn.execute(
-        "INSERT INTO shipments (id, order_id, seller_no, seller_id, lines, quantities, carrier, shipped_at)"
-        " VALUES (gen_random_uuid(), $1, 0, $2, $3, $4, 'manual', now())",
-        order,
-        seller,
-        list(range(len(quantities))),
-        list(quantities),
-    )
-    await till.conn.execute("UPDATE seller_orders SET fulfilment = 'partly_shipped' WHERE order_id = $1", order)
+    """Have units of the first lines be under way: their sellers accept and ship them."""
+    query = """
+    SELECT l.line_no, s.seller_no FROM order_lines l
+    JOIN seller_orders s ON s.order_id = l.order_id AND s.seller_id = l.seller_id WHERE l.order_id = $1
+    """
+    sellers = {row["line_no"]: row["seller_no"] for row in await till.conn.fetch(query, order)}
+    for seller_no in {sellers[n] for n in range(len(quantities))}:
+        mine = tuple(Units(n, quantity) for n, quantity in enumerate(quantities) if sellers[n] == seller_no)
+        await till.send(AcceptSellerOrder(order, seller_no))
+        await till.run("accept_seller_orders")
+        await till.send(ShipSellerOrder(order, seller_no, mine))
+        await till.run("ship_seller_orders")
 
 
 async def test_units_refunded_one_by_one_come_to_the_whole_and_take_back_all_commission(till: Till):

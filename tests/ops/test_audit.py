@@ -11,6 +11,7 @@ from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
 from tests.ops import (
     broken_carts,
+    broken_fulfilment,
     broken_invoices,
     broken_ledger,
     broken_offers,
@@ -291,6 +292,7 @@ _CASES = [
     *broken_carts.WAYS.cases,
     *broken_stock.WAYS.cases,
     *broken_payments.WAYS.cases,
+    *broken_fulfilment.WAYS.cases,
     *broken_ledger.WAYS.cases,
     *broken_payouts.WAYS.cases,
     *broken_invoices.WAYS.cases,

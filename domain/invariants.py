@@ -27,6 +27,7 @@ from domain.orders import commission_audit_sql as commission
 from domain.orders import fulfilment_audit_sql as fulfilment
 from domain.orders import price_audit_sql as prices
 from domain.orders import redemption_audit_sql as redemptions
+from domain.orders import return_audit_sql as returns
 from domain.orders.price_audit_sql import in_slice as _in
 from domain.payments import audit_sql as payments
 from domain.payments import ledger_audit_sql as ledger
@@ -351,6 +352,7 @@ INVARIANTS: Mapping[str, str] = {
     **postings.POSTINGS,
     **ledger.LEDGER,
     **redemptions.REDEMPTIONS,
+    **returns.RETURNS,
     **pricing.PROMOTIONS,
     **commission.COMMISSION,
     **accounts.SELLERS,

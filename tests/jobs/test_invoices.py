@@ -64,6 +64,14 @@ async def test_a_paid_order_has_an_invoice_of_each_seller_and_what_is_cancelled_
     assert await violations(till.conn) == {}
 
 
+async def test_an_order_that_costs_nothing_has_an_invoice_of_nothing(till: Till):
+    free = await write_offers(till.conn, units=5, price=0)
+    order = await till.order(*free)
+    await till.run_all()
+    (shown,) = await load_documents(till.conn, order)
+    assert (shown.kind, shown.number, shown.total.amount) == ("invoice", 1, 0)
+
+
 async def test_asked_for_again_nothing_more_is_issued(till: Till):
     order = await till.order()
     await till.pay(order)

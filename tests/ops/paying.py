@@ -8,9 +8,12 @@ import asyncpg
 from msgspec import Struct
 
 import jobs
+from domain import ids
 from domain.journal.declare import EffectJob
 from domain.journal.model import SYSTEM
+from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder, Units
 from domain.orders.model import CancelOrder, OrderLine, PlaceOrder
+from domain.orders.return_model import DecideReturn, ReceiveReturn, RequestReturn
 from domain.payments.model import StartPayment, TakeNotice
 from domain.payments.news import Capture, DisputeNews, DisputeState, News, Notice
 from infra.clock import new_id
@@ -34,6 +37,8 @@ class Paid(Struct, frozen=True):
     twice: tuple[UUID, UUID]
     """It was paid by another payment than this one, which brought money, too."""
     disputed: tuple[UUID, UUID]
+    returned: tuple[UUID, UUID]
+    """What its first seller sent came back."""
 
 
 async def _run(conn: Any, database_url: str, *names: str) -> None:
@@ -49,6 +54,19 @@ async def _run(conn: Any, database_url: str, *names: str) -> None:
             )
 
 
+async def _send_back(conn: Any, database_url: str, order: UUID) -> None:
+    """Have an order's first unit delivered and sent back."""
+    for step in (AcceptSellerOrder(order, 0), ShipSellerOrder(order, 0), DeliverSellerOrder(order, 0)):
+        await submit(conn, step)
+        await _run(conn, database_url, step.job)
+    (asked,) = await submit(conn, RequestReturn(order, (Units(0, 1),), "Too small"))
+    await _run(conn, database_url, "request_returns")
+    made = ids.numbered(asked, 0)
+    for answer in (DecideReturn(order, made, approve=True), ReceiveReturn(order, made)):
+        await submit(conn, answer)
+        await _run(conn, database_url, answer.job)
+
+
 async def pay(conn: Any, database_url: str, *offers: NewOffer) -> Paid:
     """Place orders of one unit of each offer, and pay them in every way."""
     settings = read(
@@ -60,9 +78,9 @@ async def pay(conn: Any, database_url: str, *offers: NewOffer) -> Paid:
         }
     )
     command = PlaceOrder("USD", tuple(OrderLine(o.variant_id, o.seller_id, 1) for o in offers))
-    orders = await submit(conn, *[command] * 6)
+    orders = await submit(conn, *[command] * 7)
     await run_all(conn, database_url, "place_orders")
-    paid, promised, declined, repaid, twice, disputed = orders
+    paid, promised, declined, repaid, twice, disputed, returned = orders
     async with gateways_here(settings):
         payments = await submit(
             conn,
@@ -72,6 +90,7 @@ async def pay(conn: Any, database_url: str, *offers: NewOffer) -> Paid:
             StartPayment(repaid, "sandbox", "tok_ok"),
             StartPayment(twice, "sandbox", "tok_late_webhook"),
             StartPayment(disputed, "sandbox", "tok_ok"),
+            StartPayment(returned, "sandbox", "tok_ok"),
         )
         await _run(conn, database_url, "start_payments", "snapshot_commissions")
         await submit(conn, StartPayment(twice, "sandbox", "tok_ok"))
@@ -79,5 +98,7 @@ async def pay(conn: Any, database_url: str, *offers: NewOffer) -> Paid:
         bank = DisputeNews(f"d_{new_id().hex}", DisputeState.OPENED, 100, 15)
         said = Notice(f"msg_{new_id().hex}", "chargeback.opened", payment=News(payment_id=payments[5]), dispute=bank)
         await submit(conn, CancelOrder(repaid), TakeNotice("sandbox", said), principal=SYSTEM)
-        await _run(conn, database_url, "cancel_orders", "take_notices", "refund_payments", "issue_invoices")
+        await _run(conn, database_url, "cancel_orders", "take_notices")
+        await _send_back(conn, database_url, returned)
+        await _run(conn, database_url, "refund_payments", "issue_invoices")
     return Paid(*zip(orders, payments, strict=True))

@@ -20,6 +20,7 @@ from tests.ops import (
     broken_prices,
     broken_products,
     broken_promotions,
+    broken_returns,
     broken_sellers,
     broken_stock,
     broken_taxonomy,
@@ -302,6 +303,7 @@ _CASES = [
     *broken_products.WAYS.cases,
     *broken_sellers.WAYS.cases,
     *broken_promotions.WAYS.cases,
+    *broken_returns.WAYS.cases,
 ]
 
 

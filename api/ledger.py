@@ -14,10 +14,10 @@ from domain.accounts.model import Role, Scope
 from domain.payments.ledger import LedgerAccount, PostingKind
 from domain.payments.ledger_reads import (
     AccountPlace,
-    AccountView,
     EntriesAsked,
     EntryPlace,
-    EntryView,
+    LedgerAccountView,
+    LedgerEntryView,
     list_accounts,
     list_entries,
     place_of_account,
@@ -29,11 +29,11 @@ OfAccount = Annotated[LedgerAccount | None, QueryParameter(name="account")]
 OfOwner = Annotated[str | None, QueryParameter(name="owner", max_length=100, description="a seller's id, or a gateway")]
 
 
-class AccountPage(Page[AccountView], frozen=True):
+class LedgerAccountPage(Page[LedgerAccountView], frozen=True):
     """A page of accounts, by name, owner and currency."""
 
 
-class EntryPage(Page[EntryView], frozen=True):
+class LedgerEntryPage(Page[LedgerEntryView], frozen=True):
     """A page of entries, newest first."""
 
 
@@ -42,7 +42,7 @@ class EntryPage(Page[EntryView], frozen=True):
     operation_id="list_ledger_accounts",
     opt=READ,
     summary="List the accounts of the ledger",
-    responses={200: ResponseSpec(AccountPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
+    responses={200: ResponseSpec(LedgerAccountPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_ledger_accounts(
     request: Request[Any, Any, Any],
@@ -54,10 +54,10 @@ async def list_ledger_accounts(
     """Show what each account's entries sum to: debits are positive, credits negative."""
     await authorise(request)
 
-    async def read(conn: Any, after: AccountPlace | None, count: int) -> list[AccountView]:
+    async def read(conn: Any, after: AccountPlace | None, count: int) -> list[LedgerAccountView]:
         return await list_accounts(conn, account=account, owner=owner, after=after or AccountPlace(), limit=count)
 
-    return await paged(request, AccountPage, limit, cursor, kind=AccountPlace, read=read, key_of=place_of_account)
+    return await paged(request, LedgerAccountPage, limit, cursor, kind=AccountPlace, read=read, key_of=place_of_account)
 
 
 @get(
@@ -65,7 +65,7 @@ async def list_ledger_accounts(
     operation_id="list_ledger_entries",
     opt=READ,
     summary="List entries of the ledger, newest first",
-    responses={200: ResponseSpec(EntryPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
+    responses={200: ResponseSpec(LedgerEntryPage, generate_examples=False), **PROBLEMS(400, 401, 403, 503)},
 )
 async def list_ledger_entries(
     request: Request[Any, Any, Any],
@@ -82,10 +82,10 @@ async def list_ledger_entries(
     await authorise(request)
     asked = EntriesAsked(account, owner, order, cause, kind)
 
-    async def read(conn: Any, below: EntryPlace | None, count: int) -> list[EntryView]:
+    async def read(conn: Any, below: EntryPlace | None, count: int) -> list[LedgerEntryView]:
         return await list_entries(conn, asked, below=below or EntryPlace(), limit=count)
 
-    return await paged(request, EntryPage, limit, cursor, kind=EntryPlace, read=read, key_of=place_of_entry)
+    return await paged(request, LedgerEntryPage, limit, cursor, kind=EntryPlace, read=read, key_of=place_of_entry)
 
 
 router = Router(path="/", route_handlers=[list_ledger_accounts, list_ledger_entries], tags=["money"])

@@ -62,7 +62,7 @@ class SignedMoney(Struct, frozen=True):
     currency: Currency
 
 
-class AccountView(Struct, frozen=True):
+class LedgerAccountView(Struct, frozen=True):
     """What the entries of an account sum to; debits are positive. ``owner`` is a seller, a gateway, or empty."""
 
     account: LedgerAccount
@@ -70,7 +70,7 @@ class AccountView(Struct, frozen=True):
     balance: SignedMoney
 
 
-class EntryView(Struct, frozen=True):
+class LedgerEntryView(Struct, frozen=True):
     """One entry of a posting, which its cause and kind name; ``order_id`` is the order it is about."""
 
     cause_id: UUID
@@ -116,7 +116,7 @@ class EntriesAsked(Struct, frozen=True):
 
 async def list_accounts(
     conn: Connection, *, account: LedgerAccount | None, owner: str | None, after: AccountPlace, limit: int
-) -> list[AccountView]:
+) -> list[LedgerAccountView]:
     """Read a page of accounts, by name, owner and currency."""
     place = (after.account, after.owner, after.currency, limit)
     rows: Sequence[Any]
@@ -127,10 +127,12 @@ async def list_accounts(
         rows = await conn.fetch(LIST_ACCOUNTS_OF, *place, account.value)
     else:
         rows = await conn.fetch(LIST_ACCOUNTS, *place)
-    return [AccountView(LedgerAccount(r[0]), r[1], SignedMoney(r[3], r[2])) for r in rows]
+    return [LedgerAccountView(LedgerAccount(r[0]), r[1], SignedMoney(r[3], r[2])) for r in rows]
 
 
-async def list_entries(conn: Connection, asked: EntriesAsked, *, below: EntryPlace, limit: int) -> list[EntryView]:
+async def list_entries(
+    conn: Connection, asked: EntriesAsked, *, below: EntryPlace, limit: int
+) -> list[LedgerEntryView]:
     """Read a page of entries, the newest first."""
     account = None if asked.account is None else asked.account.value
     kind = None if asked.kind is None else asked.kind.value
@@ -150,18 +152,18 @@ async def list_entries(conn: Connection, asked: EntriesAsked, *, below: EntryPla
     return [_entry(row) for row in rows]
 
 
-def place_of_account(account: AccountView) -> AccountPlace:
+def place_of_account(account: LedgerAccountView) -> AccountPlace:
     """Where an account stands among others."""
     return AccountPlace(account.account.value, account.owner, account.balance.currency)
 
 
-def place_of_entry(entry: EntryView) -> EntryPlace:
+def place_of_entry(entry: LedgerEntryView) -> EntryPlace:
     """Where an entry stands among others."""
     return EntryPlace((entry.at - EPOCH) // MICROSECOND, entry.position)
 
 
-def _entry(row: Any) -> EntryView:
-    return EntryView(
+def _entry(row: Any) -> LedgerEntryView:
+    return LedgerEntryView(
         row["cause_id"],
         PostingKind(row["kind"]),
         row["entry_no"],

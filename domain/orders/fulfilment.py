@@ -128,7 +128,11 @@ def fulfilment_after(
         return fulfilment
     if not any(shipped.values()):
         return Fulfilment.CANCELLED
-    return Fulfilment.DELIVERED if all_arrived else Fulfilment.SHIPPED
+    after = next_fulfilment(fulfilment, FulfilmentStep.CUT_SHORT)
+    if isinstance(after, Rejection):
+        return fulfilment
+    delivered = next_fulfilment(after, FulfilmentStep.DELIVER)
+    return after if isinstance(delivered, Rejection) or not all_arrived else delivered
 
 
 def decide(commands: Sequence[Claimed[Any]], orders: Mapping[UUID, FulfilledOrder]) -> FulfilmentPlan:

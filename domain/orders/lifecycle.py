@@ -32,6 +32,7 @@ class FulfilmentStep(StrEnum):
     ACCEPT = "accepted"
     SHIP_PART = "shipped_in_part"
     SHIP = "shipped"
+    CUT_SHORT = "cut_short"
     DELIVER = "delivered"
     RETURN = "returned"
     CANCEL = "cancelled"
@@ -72,6 +73,8 @@ FULFILMENT: Mapping[Fulfilment, Mapping[FulfilmentStep, Fulfilment]] = {
     Fulfilment.PARTLY_SHIPPED: {
         FulfilmentStep.SHIP_PART: Fulfilment.PARTLY_SHIPPED,
         FulfilmentStep.SHIP: Fulfilment.SHIPPED,
+        # The rest was cancelled or given back.
+        FulfilmentStep.CUT_SHORT: Fulfilment.SHIPPED,
     },
     Fulfilment.SHIPPED: {FulfilmentStep.DELIVER: Fulfilment.DELIVERED},
     Fulfilment.DELIVERED: {FulfilmentStep.RETURN: Fulfilment.RETURNED},

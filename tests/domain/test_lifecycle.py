@@ -146,7 +146,7 @@ refunded -captured-> partially_refunded
 FULFILMENT_EDGES = """
 awaiting -accepted-> processing, awaiting -cancelled-> cancelled
 processing -shipped_in_part-> partly_shipped, processing -shipped-> shipped, processing -cancelled-> cancelled
-partly_shipped -shipped_in_part-> partly_shipped, partly_shipped -shipped-> shipped
+partly_shipped -shipped_in_part-> partly_shipped, partly_shipped -shipped-> shipped, partly_shipped -cut_short-> shipped
 shipped -delivered-> delivered
 delivered -returned-> returned
 """

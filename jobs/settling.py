@@ -27,11 +27,12 @@ from domain.orders.sql import apply_cancellations, save_orders
 from domain.payments import postings
 from domain.payments.disputes import dispute
 from domain.payments.invoice_model import IssueInvoices
-from domain.payments.ledger import PostingKind
+from domain.payments.ledger import Posting, PostingKind
 from domain.payments.ledger_sql import settle_from, write_postings
 from domain.payments.model import Chargeback, Refund, VoidPayment
 from domain.payments.news import DisputeNews, News, RefundNews
 from domain.payments.postings import chargeback_id
+from domain.payments.refunding import credit_rest
 from domain.payments.settlement import (
     Account,
     SettlementPlan,
@@ -46,6 +47,7 @@ from domain.payments.sql import (
     load_accounts,
     load_booked,
     load_chargebacks,
+    load_lost,
     move_disputes,
     reverse_commission,
     save_attempts,
@@ -109,6 +111,7 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         differing.append(why)
         if why is not None:
             continue
+        credit_rest(account, each.payment_id, each.cause, plan)
         refund = None if each.refund is None else _refund_of(account, each.payment_id, each.refund)
         if refund is not None and each.refund is not None:
             end_refund(account, refund, each.refund, each.cause, plan)
@@ -192,6 +195,7 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     for (order_id, cause_id), amounts in taken_back.items():
         posted += postings.commission_reversed(orders[order_id], cause_id, amounts)
     await write_postings(conn, posted, now)
+    await write_postings(conn, await _paid_by_banks(conn, accounts, plan), now)
     correlations = {event.stream: event.correlation for event in plan.events + cancelled.events}
     for order_id in _to_document(plan):
         batch.follow_up(IssueInvoices(order_id), correlations.get(order_id, ""))
@@ -203,6 +207,22 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
         figures = {"payment_id": str(alarm.payment_id), "order_id": str(alarm.order_id), "detail": alarm.detail}
         log.error(alarm.what, **figures)
         telemetry.report(AlarmError(f"{alarm.what}: {figures}"), job=batch.commands[0].command.job)
+
+
+async def _paid_by_banks(conn: Connection, accounts: Mapping[UUID, Account], plan: SettlementPlan) -> list[Posting]:
+    """See whether banks have paid what buyers of orders with chargebacks are owed; by the ledger as it is written."""
+    disputed = {
+        order_id
+        for order_id, account in accounts.items()
+        if account.order.sold
+        and (order_id in plan.disputes or any(each.taken_back_minor for each in account.attempts.values()))
+    }
+    found: list[Posting] = []
+    for order_id, lost in (await load_lost(conn, disputed)).items():
+        attempts = accounts[order_id].attempts.values()
+        under_way = sum([max(0, each.asked_minor - each.refunded_minor) for each in attempts])
+        found += postings.paid_by_banks(accounts[order_id].order, under_way, lost)
+    return found
 
 
 def _delivered(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) -> list[tuple[UUID, int]]:

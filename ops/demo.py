@@ -14,17 +14,21 @@ from uuid import UUID
 
 from msgspec import Struct, structs
 
+from domain.accounts.account_sql import insert_accounts
+from domain.accounts.model import NewAccount, Role
 from domain.invariants import Audit, run_audit
-from domain.journal.model import SYSTEM
+from domain.journal.model import SYSTEM, Event
+from domain.journal.sql import insert_events
 from infra.security import Tokens
 from ops.campaign import launch
 from ops.catalog import write_catalog
 from ops.load import Client
 from ops.output import Output
 from ops.processes import ALL_LANES
-from ops.sale import Sale, Size, Wish, draw_up
+from ops.sale import CURRENCY, Sale, Size, Wish, draw_up
 from ops.shopper import Shopper, Standing, shoppers
-from ops.story import ENDS_BY_ITSELF, Buyer, end_of
+from ops.staff import WAYS, Staff, Way
+from ops.story import ENDS_BY_ITSELF, PAID, Buyer, end_of
 from ops.takings import count_takings
 from ops.target import Target, connect
 from ops.temporary import DEFAULTS, serving, temporary_stack
@@ -37,7 +41,7 @@ CONNECTIONS = 3 * IN_FLIGHT_MAX
 END_SECONDS = 60.0
 """How long an order may take to come to its end, once it is due to."""
 
-SETTINGS = {"EXPIRY_SWEEP_SECONDS": "1", "SANDBOX_LATE_SECONDS": "3"}
+SETTINGS = {"EXPIRY_SWEEP_SECONDS": "1", "SANDBOX_LATE_SECONDS": "3", "PAYOUT_HOLD_SECONDS": "0"}
 
 # What has neither succeeded nor been refused after everyone was answered has failed, parked or not.
 ORDERS = """
@@ -134,6 +138,12 @@ class Result(Struct, frozen=True):
     expired: int
     captured_minor: int
     refunded_minor: int
+    delivered: int
+    partly_shipped: int
+    returned: int
+    ledger_balance_minor: int
+    commission_minor: int
+    payouts_minor: int
     money_astray: int
     orders_astray: int
 
@@ -141,7 +151,7 @@ class Result(Struct, frozen=True):
     def good(self) -> bool:
         """Whether it was a sale at all, and nothing is oversold, doubled, failed, astray or violated."""
         wrong = self.oversold + self.duplicates + self.failed + self.audit_violations + self.repeats_astray
-        wrong += self.money_astray + self.orders_astray
+        wrong += self.money_astray + self.orders_astray + abs(self.ledger_balance_minor)
         wrong += max(0, self.code_uses - self.code_uses_max)
         return not wrong and self.succeeded >= self.succeeded_min
 
@@ -153,6 +163,7 @@ class _Crowd:
         self._shoppers = {buyer: Shopper(client, tokens, buyer) for buyer in buyers}
         self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
         self.ends: dict[UUID, Standing] = {}
+        self._whose: dict[UUID, Shopper] = {}
         self._open: list[Buyer] = []
         self.waits: list[float] = []
         self.repeats = 0
@@ -181,6 +192,7 @@ class _Crowd:
         self.repeats_astray += sum(other.job != first.job for other in others)
         if first.status == "succeeded" and first.job is not None:
             self.ends[first.job] = end_of(wish)
+            self._whose[first.job] = shopper
             buyer = Buyer(shopper, wish, first.job)
             await buyer.live()
             self.repeats += buyer.repeats
@@ -202,6 +214,23 @@ class _Crowd:
                 group.create_task(see(buyer))
         self._open.clear()
 
+    async def be_served(self, staff: Staff, count: int, step: Callable[[int], None]) -> None:
+        """Have the sellers see to orders that were paid, each in one of the ways in turn."""
+
+        async def serve(order: UUID, way: Way) -> None:
+            async with self._room:
+                self.ends[order] = await staff.serve(order, self._whose[order], way, seconds=END_SECONDS)
+            step(1)
+
+        async with shoppers() as group:
+            for number, order in enumerate(self.paid[:count]):
+                group.create_task(serve(order, WAYS[number % len(WAYS)]))
+
+    @property
+    def paid(self) -> list[UUID]:
+        """The orders that are paid in the end, oldest first."""
+        return sorted(order for order, end in self.ends.items() if end == PAID)
+
 
 def demo(output: Output, size: Size | None = None) -> Result:
     """Run a sale on a stack of its own. Raises StackError and ShopError."""
@@ -220,7 +249,16 @@ def demo(output: Output, size: Size | None = None) -> Result:
 
 async def _open(sale: Sale, target: Target) -> None:
     async with connect(target) as conn:
+        owners = [seller.owner for seller in sale.sellers if seller.owner is not None]
+        await insert_accounts(conn, [_owner(owner, n) for n, owner in enumerate(owners)])
+        await insert_events(conn, [Event(owner, 1, "account.registered", "{}", SYSTEM, "demo") for owner in owners])
         await write_catalog(conn, sale.sellers, [*sale.scarce, *sale.plenty], actor=SYSTEM, reason="demo")
+
+
+def _owner(account: UUID, number: int) -> NewAccount:
+    """Who owns a seller; nobody can log in with this password, and nobody has to."""
+    buyer = frozenset({Role.BUYER})
+    return NewAccount(account, f"owner-{number}@example.org", "An owner", "!", buyer, verified=True)
 
 
 async def _hold(sale: Sale, size: Size, target: Target, url: str, output: Output) -> Result:
@@ -244,6 +282,12 @@ async def _hold(sale: Sale, size: Size, target: Target, url: str, output: Output
         with output.progress(f"{size.late:,} latecomers ask for the scarce units that came back", size.late) as bar:
             await crowd.order(sale.late, bar.advance)
         await crowd.see_the_ends()
+        staff = Staff(client, tokens)
+        served = min(size.served, len(crowd.paid))
+        with output.progress(f"Sellers see to {served:,} paid orders: shipped, returned, refunded", served) as bar:
+            await crowd.be_served(staff, served, bar.advance)
+        await staff.open_accounts([seller.owner for seller in sale.sellers if seller.owner is not None])
+        await staff.pay_out(CURRENCY, seconds=END_SECONDS)
     output.say("Every order has come to its end. Now the database is asked what happened, and audited ...")
     async with connect(target) as conn:
         audit = await run_audit(conn)
@@ -305,6 +349,12 @@ def _tell(result: Result, output: Output) -> None:
             ("money captured", f"{result.captured_minor:,}", "minor units, of all payments"),
             ("  refunded", f"{result.refunded_minor:,}", "of paid orders that were cancelled, whole or by line"),
             ("  astray", f"{result.money_astray:,}", "must be 0: orders, payments, the gateway's books agree"),
+            ("seller orders delivered", f"{result.delivered:,}", "of those the sellers saw to"),
+            ("  shipped in part", f"{result.partly_shipped:,}", "the rest is still to be sent"),
+            ("  returns received", f"{result.returned:,}", "refunded, and back on the shelf"),
+            ("commission", f"{result.commission_minor:,}", "minor units, less what refunds took back"),
+            ("paid out", f"{result.payouts_minor:,}", "minor units, to sellers whose orders were delivered"),
+            ("ledger balance", f"{result.ledger_balance_minor:,}", "must be 0: every posting balances"),
             ("units available", f"{result.units_available:,}", "received by the sellers"),
             ("units sold", f"{result.units_sold:,}", "on lines that still stand"),
             ("oversold", f"{result.oversold:,}", "must be 0: no unit was sold twice"),

@@ -64,6 +64,8 @@ class Size(Struct, frozen=True):
     """How often the code may be used: far less often than it will be given."""
     succeeded_min: int = 1_000
     """Fewer placed orders than this aren't a sale that shows anything."""
+    served: int = 180
+    """Of how many paid orders the demo tells what becomes of them."""
     hold_seconds: int = 15
     """How long an order is held for who doesn't pay: far longer than anybody needs to begin, and no longer."""
 
@@ -96,7 +98,7 @@ class Sale(Struct, frozen=True):
 def draw_up(size: Size, seed: int) -> Sale:
     """Make a sale of a size."""
     chance = Random(seed)  # noqa: S311 - a scenario, not a secret
-    sellers = [NewSeller(_id(chance), name) for name in _SELLERS]
+    sellers = [NewSeller(_id(chance), name, owner=_id(chance)) for name in _SELLERS]
     scarce = [
         _offer(chance, sellers[n % len(sellers)], title, units=size.scarce_units // len(_SCARCE))
         for n, title in enumerate(_SCARCE)

@@ -38,13 +38,14 @@ class ShopError(Exception):
 class Outcome(Struct, frozen=True):
     """How a request ended: ``code`` says why it was refused; ``seconds`` from the first request to the outcome.
 
-    ``job`` is None when the api refused it at the door, so that no job came of it.
+    ``job`` is None when the api refused it at the door, so that no job came of it; ``result`` is the job's, in JSON.
     """
 
     job: UUID | None
     status: str
     code: str | None
     seconds: float
+    result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Standing(Struct, frozen=True):
@@ -63,6 +64,7 @@ class _Job(Struct):
     id: UUID
     status: str
     problem: _Problem | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _job_of = msgspec.json.Decoder(_Job).decode
@@ -111,12 +113,20 @@ class Shopper:
         """Accept, ship or deliver all of a seller order."""
         return await self._run(f"/seller-orders/{seller_order}/{way}", b"", key, wait=True)
 
+    async def ask(self, path: str, body: object, key: str) -> Outcome:
+        """Have a command run, and wait for its outcome; no body is sent for None."""
+        return await self._run(path, b"" if body is None else _encode(body), key, wait=True)
+
     async def look(self, order: UUID) -> Standing:
         """How an order stands."""
-        answer = await self._insist("GET", f"/orders/{order}", b"", {})
+        return _standing_of(await self.read(f"/orders/{order}"))
+
+    async def read(self, path: str) -> bytes:
+        """What stands at a path, in JSON; raises ShopError when nothing does."""
+        answer = await self._insist("GET", path, b"", {})
         if answer.status != 200:
-            raise ShopError(f"status {answer.status}: {answer.body.decode(errors='replace')[:500]}")
-        return _standing_of(answer.body)
+            raise ShopError(f"GET {path}: {answer.status}: {answer.body.decode(errors='replace')[:500]}")
+        return answer.body
 
     async def _run(self, path: str, body: bytes, key: str, *, wait: bool) -> Outcome:
         started = time.perf_counter()
@@ -157,7 +167,7 @@ def _outcome(answer: Answer, started: float) -> Outcome | None:
     if answer.status in {200, 202}:
         job = _job_of(answer.body)
         code = None if job.problem is None else job.problem.code
-        return Outcome(job.id, job.status, code, seconds) if job.status in _ENDED else None
+        return Outcome(job.id, job.status, code, seconds, job.result) if job.status in _ENDED else None
     if answer.status not in REFUSALS and answer.status < 500:
         raise ShopError(f"status {answer.status}: {answer.body.decode(errors='replace')[:500]}")
     location = answer.headers.get("location", "")

@@ -24,8 +24,8 @@ SELECT (SELECT count(*) FROM orders WHERE payment IN ('paid', 'partially_refunde
 FROM payments
 """
 
-# Cancelling lines of a paid order leaves its last price version as it was paid. There is no tax and no shipping in the
-# sale; a sum that isn't what the lines come to would be astray, too.
+# Cancelling lines of a paid order leaves its last price version as it was paid, and so does giving units back. There is
+# no tax and no shipping in the sale; a sum that isn't what the lines come to would be astray, too.
 MONEY_ASTRAY = """
 WITH said AS (
     SELECT o.id,
@@ -33,6 +33,9 @@ WITH said AS (
            coalesce((
                SELECT sum(a.minor) FROM unnest(v.lines, v.amounts_minor) AS a (line_no, minor)
                JOIN cancelled_lines c ON c.order_id = o.id AND c.line_no = a.line_no AND c.paid
+           ), 0) + coalesce((
+               SELECT sum(k.net_minor) FROM line_credits k WHERE k.order_id = o.id AND NOT EXISTS (
+                   SELECT FROM cancelled_lines c WHERE c.order_id = o.id AND c.line_no = k.line_no)
            ), 0) AS refunded
     FROM orders o CROSS JOIN LATERAL (
         SELECT lines, amounts_minor, total_minor FROM price_versions WHERE order_id = o.id ORDER BY version DESC LIMIT 1
@@ -56,11 +59,25 @@ FROM orders o
 """
 
 
+# What became of what was paid. What a payout took and nobody paid yet isn't counted.
+KEPT = """
+SELECT (SELECT count(*) FROM seller_orders WHERE fulfilment = 'delivered') AS delivered,
+       (SELECT count(*) FROM seller_orders WHERE fulfilment = 'partly_shipped') AS partly_shipped,
+       (SELECT count(*) FROM returns WHERE state = 'received') AS returned,
+       (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries) AS ledger_balance_minor,
+       (SELECT coalesce(sum(-amount_minor), 0)::bigint FROM ledger_entries WHERE account = 'commission_revenue')
+           AS commission_minor,
+       (SELECT coalesce(sum(-amount_minor), 0)::bigint FROM ledger_entries WHERE account = 'bank') AS payouts_minor
+"""
+
+
 class Takings(Struct, frozen=True):
     """Orders that were ever paid, payments that were declined, orders that expired, and sums in minor units.
 
-    ``money_astray`` are orders whose money isn't what they say, ``orders_astray`` those that stand otherwise than
-    their buyers left them.
+    ``delivered`` and ``partly_shipped`` are seller orders, ``returned`` returns; ``commission_minor`` and
+    ``payouts_minor`` are what the platform kept and what sellers were paid, by the ledger, and ``ledger_balance_minor``
+    is what all of its entries sum to. ``money_astray`` are orders whose money isn't what they say, ``orders_astray``
+    those that stand otherwise than their buyers and sellers left them.
     """
 
     paid: int
@@ -68,6 +85,12 @@ class Takings(Struct, frozen=True):
     expired: int
     captured_minor: int
     refunded_minor: int
+    delivered: int
+    partly_shipped: int
+    returned: int
+    ledger_balance_minor: int
+    commission_minor: int
+    payouts_minor: int
     money_astray: int
     orders_astray: int
 
@@ -83,4 +106,5 @@ async def count_takings(conn: Any, ends: Mapping[UUID, Standing]) -> Takings:
     }
     astray = sum(stand.get(order) != ends.get(order) for order in stand.keys() | ends.keys())
     taken = await conn.fetchrow(TAKEN)
-    return Takings(**taken, money_astray=await conn.fetchval(MONEY_ASTRAY), orders_astray=astray)
+    kept = await conn.fetchrow(KEPT)
+    return Takings(**taken, **kept, money_astray=await conn.fetchval(MONEY_ASTRAY), orders_astray=astray)

@@ -48,6 +48,7 @@ class PostingKind(StrEnum):
     REFUND_PAID = "refund_paid"
     CHARGEBACK = "chargeback"
     CHARGEBACK_WON = "chargeback_won"
+    CHARGEBACK_LOST = "chargeback_lost"
     PAYOUT = "payout"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_FAILED = "payout_failed"

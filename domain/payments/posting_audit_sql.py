@@ -111,7 +111,9 @@ LEFT JOIN (
     WHERE {in_slice("order_id")} GROUP BY order_id
 ) p ON p.order_id = e.order_id
 WHERE e.owed <> coalesce(r.pending, 0) AND NOT coalesce(r.odd, false) AND NOT coalesce(p.odd, false)
-  AND NOT EXISTS (SELECT FROM chargebacks c WHERE c.order_id = e.order_id)
+  AND NOT EXISTS (SELECT FROM chargebacks c WHERE c.order_id = e.order_id AND c.state = 'opened')
+  AND (EXISTS (SELECT FROM orders o WHERE o.id = e.order_id AND o.sold_at IS NOT NULL)
+       OR NOT EXISTS (SELECT FROM chargebacks c WHERE c.order_id = e.order_id))
 """
 
 # Commission is taken back with what it was reckoned on: all of it with a line that was cancelled.

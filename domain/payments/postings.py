@@ -8,6 +8,8 @@ and commission of it; what the platform gave off, it makes good.
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+from msgspec import Struct
+
 from domain import ids
 from domain.money import split
 from domain.orders.cancellation import CancellationPlan, OpenOrder
@@ -180,15 +182,48 @@ def charged_back_in_vain(
 ) -> list[Posting]:
     """A chargeback was won: what it took goes back to where it was taken from.
 
-    ``booked`` are the entries of its posting: (account, owner, amount).
+    ``booked`` is what the ledger has of it: (account, owner, amount).
     """
     gateway = clearing(chargeback.gateway)
-    transfers: list[Transfer] = []
+    transfers = [Transfer(gateway, side, amount) for side, amount in _bearers(order, booked)]
+    cause = chargeback_id(chargeback)
+    return posting(PostingKind.CHARGEBACK_WON, cause, order.id, chargeback.currency, transfers)
+
+
+class Lost(Struct, frozen=True):
+    """What the ledger has of an order whose chargebacks have ended, in minor units: what its buyer is owed, how much of
+    it was found to be paid by banks, and who bore the chargebacks: (account, owner, amount) each.
+    """
+
+    owed_minor: int
+    paid_by_banks_minor: int
+    bearers: Sequence[tuple[str, str, int]]
+
+
+def paid_by_banks(order: OpenOrder, under_way_minor: int, lost: Lost) -> list[Posting]:
+    """What the buyer of an order is owed and nobody gives back has been paid by the bank: who bore that gets it back.
+
+    ``under_way_minor`` is being given back. Should a bank change its mind, so does this.
+    """
+    in_vain = max(-lost.paid_by_banks_minor, lost.owed_minor - under_way_minor)
+    bearers = _bearers(order, lost.bearers)
+    in_vain = min(in_vain, sum([amount for _, amount in bearers]))
+    shares = split(abs(in_vain), [amount for _, amount in bearers]) if in_vain else []
+    transfers = [
+        Transfer(REFUNDS, side, share) if in_vain > 0 else Transfer(side, REFUNDS, share)
+        for (side, _), share in zip(bearers, shares, strict=False)
+    ]
+    cause = ids.named(f"chargeback_lost/{order.id}/{order.version}")
+    return posting(PostingKind.CHARGEBACK_LOST, cause, order.id, order.currency, transfers)
+
+
+def _bearers(order: OpenOrder, booked: Sequence[tuple[str, str, int]]) -> list[tuple[Side, int]]:
+    """Who bears a chargeback, and how much of it each."""
+    found: list[tuple[Side, int]] = []
     for account, owner, amount in booked:
         if amount > 0:
             known = LedgerAccount(account)
             seller = known is LedgerAccount.SELLER_PAYABLE
             side = payable(UUID(owner), order.seller_nos[UUID(owner)]) if seller else Side(known, owner)
-            transfers.append(Transfer(gateway, side, amount))
-    cause = chargeback_id(chargeback)
-    return posting(PostingKind.CHARGEBACK_WON, cause, order.id, chargeback.currency, transfers)
+            found.append((side, amount))
+    return found

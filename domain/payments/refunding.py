@@ -223,3 +223,14 @@ def give_back(order: OpenOrder, given: Given, reason: str, cause: Cause, plan: S
         told = tuple(CreditedUnits(c.line_no, c.quantity, c.parts.charged_minor) for c in part)
         sellers = [list(order.fulfilments)[each.seller_no] for each in left.shipping]
         tell(order, "order.credited", OrderCredited(told, tuple(sellers), left.amount_minor, reason), cause, plan)
+
+
+def credit_rest(account: Account, payment_id: UUID, cause: Cause, plan: SettlementPlan) -> None:
+    """Give back all that is left of an order whose money its gateway has given back whole, whoever asked it to."""
+    order, attempt = account.order, account.attempts[payment_id]
+    # Of what is captured in several parts, the rest may still be to come.
+    whole = attempt.refunded_minor >= attempt.captured_minor >= order.price.total_minor
+    if order.sold and order.payment_id == payment_id and whole:
+        given = credits_of(order, _all_of(order, None), cause)
+        if given.lines or given.shipping:
+            give_back(order, given, "given back at the gateway", cause, plan)

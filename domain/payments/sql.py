@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from domain.connection import Connection
 from domain.inventory.sql import lock_active
 from domain.orders.cancellation import Reversal
@@ -17,6 +19,7 @@ from domain.orders.lifecycle import CONFIRMED
 from domain.orders.sql import load_open_orders, lock_orders
 from domain.payments.model import Attempt, Chargeback, Refund
 from domain.payments.news import AttemptState, Capture, DisputeState, RefundState
+from domain.payments.postings import Lost
 from domain.payments.settlement import Account
 from domain.pricing.commission import reversed_on
 from domain.writing import Rows, write
@@ -46,6 +49,8 @@ REFUND_COLUMNS = (
     ("error", "text"),
     ("ended_at", "timestamptz"),
 )
+
+_bearers = msgspec.json.Decoder(list[tuple[str, str, int]])
 
 REVERSAL_COLUMNS = (("order_id", "uuid"), ("line_no", "smallint"), ("cause_id", "uuid"), ("amount_minor", "bigint"))
 
@@ -119,6 +124,23 @@ WHERE s.amount_minor > 0
 LOAD_BOOKED = """
 SELECT cause_id, account, owner, amount_minor FROM ledger_entries
 WHERE cause_id = ANY ($1::uuid[]) AND kind = 'chargeback' ORDER BY cause_id, entry_no
+"""
+
+# Of orders whose chargebacks have all ended: what the ledger says their buyers are owed, what of that was found to be
+# paid by banks, and who bore the chargebacks.
+LOAD_LOST = """
+SELECT c.order_id,
+       (SELECT coalesce(-sum(e.amount_minor), 0)::bigint FROM ledger_entries e
+        WHERE e.order_id = c.order_id AND e.account = 'refunds') AS owed,
+       (SELECT coalesce(sum(e.amount_minor), 0)::bigint FROM ledger_entries e
+        WHERE e.order_id = c.order_id AND e.account = 'refunds' AND e.kind = 'chargeback_lost') AS paid_by_banks,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(e.account, e.owner, e.amount_minor)), '[]')::text
+        FROM ledger_entries e
+        WHERE e.order_id = c.order_id AND e.kind = 'chargeback' AND e.amount_minor > 0) AS bearers
+FROM (
+    SELECT order_id FROM chargebacks WHERE order_id = ANY ($1::uuid[]) GROUP BY order_id
+    HAVING bool_and(state <> 'opened')
+) c
 """
 
 MOVE_DISPUTES = """
@@ -285,11 +307,17 @@ async def reverse_commission(
 
 
 async def load_booked(conn: Connection, causes: Collection[UUID]) -> dict[UUID, list[tuple[str, str, int]]]:
-    """The entries of chargebacks' postings: (account, owner, amount) each, by cause."""
+    """What the ledger has of chargebacks: (account, owner, amount) each, by cause."""
     found: dict[UUID, list[tuple[str, str, int]]] = {}
     for row in await conn.fetch(LOAD_BOOKED, list(causes)) if causes else []:
         found.setdefault(row["cause_id"], []).append((row["account"], row["owner"], row["amount_minor"]))
     return found
+
+
+async def load_lost(conn: Connection, orders: Collection[UUID]) -> dict[UUID, Lost]:
+    """What the ledger has of locked orders whose chargebacks have all ended."""
+    rows = await conn.fetch(LOAD_LOST, list(orders)) if orders else []
+    return {row["order_id"]: Lost(row["owed"], row["paid_by_banks"], _bearers.decode(row["bearers"])) for row in rows}
 
 
 async def move_disputes(conn: Connection, deltas: Mapping[UUID, int]) -> None:

@@ -289,3 +289,42 @@ async def test_a_promise_that_was_cancelled_is_voided_not_refunded(till: Till):
     await till.run_all()
     assert await till.payment(payment) == ("voided", 0, 0)
     assert await refunds(till) == []
+
+
+@pytest.mark.parametrize("told", [(OPENED, LOST), (LOST,), (OPENED, WON), (LOST, WON)])
+@pytest.mark.parametrize("cancelled_after", [1, 2])
+async def test_a_seller_bears_a_line_once_whether_the_bank_or_the_platform_paid_the_buyer(
+    till: Till, told: Sequence[DisputeState], cancelled_after: int
+):
+    order, payment = await paid(till)
+    for number, state in enumerate(told):
+        if number == cancelled_after:
+            await cancel(till, order)
+        await till.dispute(payment, state, 400)
+    if cancelled_after >= len(told):
+        await cancel(till, order)
+    await till.run_all()
+    rows = await till.conn.fetch("SELECT account, sum(amount_minor)::bigint FROM ledger_entries GROUP BY account")
+    owed = dict(rows)
+    fee = 0 if told[-1] is WON else 15
+    assert owed["refunds"] == 0, "the buyer has it all, from one or the other"
+    assert owed["seller_payable"] == fee, "the goods are back, so nobody is owed anything"
+    assert owed["gateway_clearing"] == -fee
+
+
+async def test_a_bank_that_pays_back_what_was_refunded_before_costs_the_platform(till: Till):
+    order, payment = await paid(till)
+    await cancel(till, order)
+    await till.run_all()
+    await till.dispute(payment, LOST, 400)
+    rows = await till.conn.fetch("SELECT account, sum(amount_minor)::bigint FROM ledger_entries GROUP BY account")
+    assert {k: v for k, v in rows if v} == {"chargebacks": 415, "gateway_clearing": -415}
+
+
+async def test_an_order_whose_gateway_gave_all_back_by_itself_is_cancelled_and_owes_its_sellers_nothing(till: Till):
+    order, payment = await paid(till)
+    await till.notice(payment, "refund.succeeded", refunded_minor=1250)
+    await till.run_all()
+    assert await till.state(order) == ("refunded", "cancelled", False)
+    rows = await till.conn.fetch("SELECT account, balance_minor FROM ledger_accounts WHERE balance_minor <> 0")
+    assert [tuple(row) for row in rows] == []

@@ -18,7 +18,9 @@ from ops.story import EXPIRED, PAID, end_of
 from ops.takings import count_takings
 from tests.builders import write_offers
 
-SMALL = Size(rush=240, late=30, scarce_units=40, buyers=60, code_uses_max=20, succeeded_min=100, hold_seconds=8)
+SMALL = Size(
+    rush=240, late=30, scarce_units=40, buyers=60, code_uses_max=20, succeeded_min=100, served=36, hold_seconds=8
+)
 GOOD = Result(
     orders_submitted=2_600,
     succeeded=1_600,
@@ -46,6 +48,12 @@ GOOD = Result(
     expired=120,
     captured_minor=20_000_000,
     refunded_minor=1_000_000,
+    delivered=150,
+    partly_shipped=20,
+    returned=40,
+    ledger_balance_minor=0,
+    commission_minor=2_000_000,
+    payouts_minor=3_000_000,
     money_astray=0,
     orders_astray=0,
 )
@@ -72,6 +80,9 @@ def test_numbers_of_a_small_sale_add_up(monkeypatch: pytest.MonkeyPatch, capsys:
     assert result.paid > result.declined > result.expired > 0
     assert result.captured_minor > result.refunded_minor > 0
     assert (result.money_astray, result.orders_astray) == (0, 0)
+    assert result.delivered > result.returned > 0
+    assert result.partly_shipped > 0
+    assert (result.ledger_balance_minor, result.commission_minor > 0, result.payouts_minor > 0) == (0, True, True)
     assert 0 < result.outcome_ms.p50 <= result.outcome_ms.p99
     told = capsys.readouterr()
     assert told.out == ""
@@ -102,7 +113,16 @@ def test_each_story_is_told_and_has_an_end(story: Story):
 
 @pytest.mark.parametrize(
     "figure",
-    ["failed", "oversold", "duplicates", "audit_violations", "repeats_astray", "money_astray", "orders_astray"],
+    [
+        "failed",
+        "oversold",
+        "duplicates",
+        "audit_violations",
+        "repeats_astray",
+        "money_astray",
+        "orders_astray",
+        "ledger_balance_minor",
+    ],
 )
 def test_one_of_what_must_not_be_is_a_failure(figure: str):
     assert GOOD.good

@@ -41,5 +41,6 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (g, "MOVE_ACCOUNTS"): (["seller_payable"] * count, owners, dollars, tens),
         (p, "LOAD_COMMISSION"): (ids, zeros),
         (p, "LOAD_BOOKED"): (ids,),
+        (p, "LOAD_LOST"): (ids,),
         (p, "MOVE_DISPUTES"): (ids, [1] * count),
     }

@@ -45,6 +45,8 @@ CREATE TABLE ledger_accounts (
 ) WITH (fillfactor = 50);
 """
 
+CHARGEBACKS = "CREATE INDEX chargebacks_order ON chargebacks (order_id)"
+
 # Of each seller order: what its seller has of it that no payout has taken yet, and from when on one may.
 SETTLEMENTS = """
 CREATE TABLE settlements (
@@ -145,4 +147,4 @@ def statements() -> list[str]:
         " FOR EACH ROW EXECUTE FUNCTION refuse_change();"
         for table in FROZEN_TABLES
     ]
-    return [LEDGER, SETTLEMENTS, PAYOUTS, INVOICES, *frozen]
+    return [LEDGER, CHARGEBACKS, SETTLEMENTS, PAYOUTS, INVOICES, *frozen]

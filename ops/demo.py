@@ -6,6 +6,7 @@ client can't hide here. How each order should end follows from its number (``ops
 """
 
 import asyncio
+import secrets
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from domain.accounts.model import NewAccount, Role
 from domain.invariants import Audit, run_audit
 from domain.journal.model import SYSTEM, Event
 from domain.journal.sql import insert_events
+from infra.passwords import Passwords
 from infra.security import Tokens
 from ops.campaign import launch
 from ops.catalog import write_catalog
@@ -250,15 +252,22 @@ def demo(output: Output, size: Size | None = None) -> Result:
 async def _open(sale: Sale, target: Target) -> None:
     async with connect(target) as conn:
         owners = [seller.owner for seller in sale.sellers if seller.owner is not None]
-        await insert_accounts(conn, [_owner(owner, n) for n, owner in enumerate(owners)])
+        await insert_accounts(conn, await _accounts(owners))
         await insert_events(conn, [Event(owner, 1, "account.registered", "{}", SYSTEM, "demo") for owner in owners])
         await write_catalog(conn, sale.sellers, [*sale.scarce, *sale.plenty], actor=SYSTEM, reason="demo")
 
 
-def _owner(account: UUID, number: int) -> NewAccount:
-    """Who owns a seller; nobody can log in with this password, and nobody has to."""
-    buyer = frozenset({Role.BUYER})
-    return NewAccount(account, f"owner-{number}@example.org", "An owner", "!", buyer, verified=True)
+async def _accounts(owners: Sequence[UUID]) -> list[NewAccount]:
+    """The accounts of who owns the sellers, under a password that nobody is told."""
+    passwords = Passwords()
+    try:
+        hashed = await passwords.hash(secrets.token_urlsafe())
+    finally:
+        passwords.close()
+    return [
+        NewAccount(owner, f"owner-{n}@example.org", "An owner", hashed, frozenset({Role.BUYER}), verified=True)
+        for n, owner in enumerate(owners)
+    ]
 
 
 async def _hold(sale: Sale, size: Size, target: Target, url: str, output: Output) -> Result:

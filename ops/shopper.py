@@ -144,7 +144,7 @@ class Shopper:
             answer = await self._insist("GET", f"/jobs/{_job_of(answer.body).id}", b"", {})
 
     async def _insist(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Ask again while nobody answers or the answer is 503."""
+        """Ask again while nobody answers, or the answer is 503 or 429: that was too much at once."""
         request = self._client.encode(method, path, token=self._token, body=body, **headers)
         deadline = time.perf_counter() + GIVE_UP_SECONDS
         while True:
@@ -153,7 +153,7 @@ class Shopper:
             except (OSError, TimeoutError) as error:
                 last = repr(error)
             else:
-                if answer.status != 503:
+                if answer.status not in {429, 503}:
                     return answer
                 last = answer.body.decode(errors="replace")
             if time.perf_counter() > deadline:

@@ -44,13 +44,13 @@ class NewReturn(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Why
 
 
-class Approval(Struct, frozen=True, forbid_unknown_fields=True):
+class ReturnApproval(Struct, frozen=True, forbid_unknown_fields=True):
     """What the seller says to it."""
 
     reason: Answer = ""
 
 
-class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
+class ReturnRefusal(Struct, frozen=True, forbid_unknown_fields=True):
     """Why the seller won't have it back."""
 
     reason: Why
@@ -125,13 +125,13 @@ async def get_return(request: Request[Any, Any, Any], return_id: FromPath[UUID])
     status_code=202,
     operation_id="approve_return",
     summary="Approve a return",
-    opt=SELLERS | request_body(Approval),
+    opt=SELLERS | request_body(ReturnApproval),
     responses=ANSWERS,
 )
 async def approve_return(request: Request[Any, Any, Any], return_id: FromPath[UUID]) -> ASGIResponse:
     """Say that it may be sent back."""
     edge, principal = edge_of(request.app.state), await authorise(request)
-    wish = await body_or(request, Approval())
+    wish = await body_or(request, ReturnApproval())
     order_id = await _own(edge, principal, return_id)
     command = DecideReturn(order_id, return_id, approve=True, reason=wish.reason)
     return await submit(request, edge, principal, command, operation="POST /returns/{return_id}/approve")
@@ -142,13 +142,13 @@ async def approve_return(request: Request[Any, Any, Any], return_id: FromPath[UU
     status_code=202,
     operation_id="reject_return",
     summary="Reject a return",
-    opt=SELLERS | request_body(Refusal, required=True),
+    opt=SELLERS | request_body(ReturnRefusal, required=True),
     responses=ANSWERS,
 )
 async def reject_return(request: Request[Any, Any, Any], return_id: FromPath[UUID]) -> ASGIResponse:
     """Say that it may not be sent back, and why."""
     edge, principal = edge_of(request.app.state), await authorise(request)
-    wish = await body_of(request, Refusal)
+    wish = await body_of(request, ReturnRefusal)
     order_id = await _own(edge, principal, return_id)
     command = DecideReturn(order_id, return_id, approve=False, reason=wish.reason)
     return await submit(request, edge, principal, command, operation="POST /returns/{return_id}/reject")

@@ -129,3 +129,12 @@ def test_an_order_number_is_read_as_a_person_types_it():
 )
 def test_what_is_no_order_number_is_none(text: str):
     assert ids.parse_order_number(text) is None
+
+
+@laws()
+@given(commands, commands, commands)
+def test_what_a_command_does_about_a_thing_has_an_id_of_its_own(command, thing, other):
+    made = ids.joint(command, thing)
+    assert made == ids.joint(command, thing)
+    assert ids.unix_ms(made) == ids.unix_ms(command)
+    assert thing == other or made != ids.joint(command, other)

@@ -145,3 +145,17 @@ def test_money_is_written_as_it_is_read():
 )
 def test_an_amount_is_written_as_people_read_it(amount: int, currency: str, text: str):
     assert money.written(amount, currency) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (1_234, "USD", "12.34"),
+        (-5, "USD", "-0.05"),
+        (0, "USD", "0.00"),
+        (1_200, "JPY", "1200"),
+        (-1_250, "KWD", "-1.250"),
+    ],
+)
+def test_minor_units_are_written_as_a_decimal_of_the_major_unit(amount, currency, text):
+    assert money.in_major(amount, currency) == text

@@ -333,6 +333,24 @@ async def test_what_somebody_holds_is_left_for_the_next_payout(desk: Desk):
     assert (await desk.state(await desk.collected()))[3] == 700
 
 
+async def test_a_payout_whose_next_step_was_cancelled_goes_on_when_it_is_asked_for_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    for offer in desk.offers:
+        await settled(desk.rig, offer, 10)
+    payout = await desk.collected()
+    await desk.does(ApprovePayout(payout))
+    monkeypatch.setattr("jobs.mark_payouts_paid.STEP_SELLERS", 2)
+    (paying,) = await submit(desk.conn, MarkPayoutPaid(payout))
+    await desk.rig.run(desk.rig.runner(JOBS["mark_payouts_paid"]))
+    await desk.conn.execute("DELETE FROM pending")
+    await desk.conn.execute(CANCEL_LATER, paying)
+    assert (await desk.state(payout))[0] == "paying"
+    await desk.does(MarkPayoutPaid(payout))
+    assert (await desk.state(payout))[0] == "paid"
+    assert (await desk.balance("payouts"), await desk.balance("bank")) == (0, -30)
+
+
 async def test_a_payout_is_exact_while_orders_keep_coming(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("jobs.collect_payouts.STEP_ORDERS", 2)
     orders = [order for offer in desk.offers for order in await settled(desk.rig, offer, 10, 20, 30)]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -197,3 +198,31 @@ async def test_commission_that_is_worked_out_after_a_refund_leaves_that_out(till
     await till.run_all()
     whole = await till.conn.fetchval("SELECT amount_minor FROM commission_snapshots WHERE order_id = $1", order)
     assert await balance(till, "commission_revenue") == -round(whole * 3 / 4)
+
+
+@pytest.mark.parametrize("order_of", list(permutations(range(3))))
+async def test_a_unit_is_either_shipped_or_given_back_however_refund_cancellation_and_shipping_race(
+    till: Till, order_of: tuple[int, ...]
+):
+    order = await paid(till, till.offer, quantity=3)
+    await till.send(AcceptSellerOrder(order, 0))
+    await till.run("accept_seller_orders")
+    before = await on_hand(till, till.offer)
+    racing: list[Command] = [RefundOrder(order, (RefundLine(0, 1),)), CancelOrder(order), ShipSellerOrder(order, 0)]
+    asked = await till.send(*(racing[n] for n in order_of))
+    steps = ("refund_orders", "cancel_orders", "ship_seller_orders")
+    while "pending" in await till.rig.statuses(asked):
+        await asyncio.gather(*(till.step(name) for name in steps))
+    refunded, cancelled, shipped = (asked[order_of.index(n)] for n in range(3))
+    statuses = dict(zip(asked, await till.rig.statuses(asked), strict=True))
+    assert {statuses[cancelled], statuses[shipped]} == {"succeeded", "rejected"}, "what is cancelled isn't shipped"
+    await till.run_all()
+    back = await till.conn.fetchval("SELECT sum(refunded_minor)::bigint FROM payments WHERE order_id = $1", order)
+    sent = await till.conn.fetchval("SELECT coalesce(sum(quantities[1]), 0) FROM shipments WHERE order_id = $1", order)
+    assert await on_hand(till, till.offer) == before + 3 - sent
+    if statuses[cancelled] == "succeeded":
+        assert (sent, back) == (0, 3_000)
+        assert (statuses[refunded] == "succeeded") == (order_of.index(0) < order_of.index(1))
+    else:
+        assert (statuses[refunded], back) == ("succeeded", 1_000)
+        assert sent == (2 if order_of.index(0) < order_of.index(2) else 3)

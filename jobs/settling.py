@@ -61,6 +61,7 @@ from infra import telemetry
 from jobs.late import shelf_of
 
 log = telemetry.logger()
+DOCUMENTS_DELAY_SECONDS = 2
 
 
 class AlarmError(Exception):
@@ -197,8 +198,9 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await write_postings(conn, posted, now)
     await write_postings(conn, await _paid_by_banks(conn, accounts, plan), now)
     correlations = {event.stream: event.correlation for event in plan.events + cancelled.events}
+    # Nobody waits for a document: a little later there are many to issue at once.
     for order_id in _to_document(plan):
-        batch.follow_up(IssueInvoices(order_id), correlations.get(order_id, ""))
+        batch.follow_up(IssueInvoices(order_id), correlations.get(order_id, ""), delay_seconds=DOCUMENTS_DELAY_SECONDS)
     for command, correlation in plan.follow_ups:
         batch.follow_up(command, correlation)
     for payment_id, cause in cancelled.voids:

@@ -244,7 +244,7 @@ class BatchRunner:
         report = Report(
             claimed=len(outcomes) or 1,
             ended=[row[0] for row in finished] + [row[0] for row in parked],
-            ring={type(new.command) for new in follow_ups},
+            ring={type(new.command) for new in follow_ups if not new.delay_seconds},
             look_again_seconds=min((seconds for _, seconds in deferred), default=None),
             full=len(outcomes) >= self._commands_max,
         )

@@ -261,7 +261,9 @@ class EffectRunner:
         parked = await self._park({i: row for i, row in left.items() if i in faults}, conn, faults)
         if follow_ups:
             await sql.insert_commands(conn, follow_ups)
-        return Report([row[0] for row in finished] + parked, {type(new.command) for new in follow_ups})
+        return Report(
+            [row[0] for row in finished] + parked, {type(new.command) for new in follow_ups if not new.delay_seconds}
+        )
 
     async def _release(self, conn: Any, ids: Collection[UUID], lease: UUID) -> dict[UUID, Any]:
         """Take rows that are still held off the queue."""

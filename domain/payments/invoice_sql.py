@@ -77,7 +77,7 @@ DOCUMENT_COLUMNS = (
     ("kind", "text"),
     ("number", "integer"),
     ("issued_at", "timestamptz"),
-    ("content", "jsonb"),
+    ("content", "json"),
 )
 
 _address = msgspec.json.Decoder(PostalAddress)

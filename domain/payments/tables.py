@@ -1,6 +1,6 @@
 """The tables of payments, the ledger, payouts and invoices, as Piccolo knows them."""
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSON, UUID, Array, BigInt, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -204,4 +204,4 @@ class Invoices(Table):
     kind = Text(default=None)
     number = Integer(default=None)
     issued_at = Timestamptz(default=None)
-    content = JSONB(default=None)
+    content = JSON(default=None)

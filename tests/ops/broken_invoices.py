@@ -49,7 +49,10 @@ async def _remove(conn: Any, kind: str) -> None:
     await conn.execute("UPDATE invoice_counters SET last = last - 1 WHERE seller_id = $1 AND kind = $2", seller, kind)
 
 
-_TOTAL = "content = jsonb_set(content, '{total,amount}', to_jsonb((content -> 'total' ->> 'amount')::bigint + 1))"
+_TOTAL = """
+content = jsonb_set(
+    content::jsonb, '{total,amount}', to_jsonb((content -> 'total' ->> 'amount')::bigint + 1))::json
+"""
 
 
 @breaks("invoice_numbers_have_no_gap")

@@ -44,6 +44,7 @@ class Paid(Struct, frozen=True):
 async def _run(conn: Any, database_url: str, *names: str) -> None:
     for name in names:
         job = jobs.load()[name]
+        await conn.execute("UPDATE pending SET run_at = now() WHERE job = $1", name)
         if not isinstance(job, EffectJob):
             await run_all(conn, database_url, name)
             continue

@@ -131,7 +131,7 @@ CREATE TABLE invoices (
     kind text NOT NULL CHECK (kind IN ('invoice', 'credit_note')),
     number integer NOT NULL CHECK (number > 0),
     issued_at timestamptz NOT NULL,
-    content jsonb NOT NULL,
+    content json NOT NULL,
     PRIMARY KEY (order_id, seller_no, cause_id),
     UNIQUE (seller_id, kind, number)
 );

@@ -339,6 +339,17 @@ async def test_follow_up_work_is_written_in_the_same_transaction_and_rung_for(ri
     assert report.ring == {Call}
 
 
+async def test_nobody_rings_for_follow_up_work_that_is_put_off(rig: Rig):
+    async def run(batch: Batch[Note]) -> Any:
+        batch.follow_up(Call("later"), "follows", delay_seconds=3_600)
+        return await write_texts(batch)
+
+    await submit(rig.conn, Note("a"))
+    report = await rig.run(rig.runner(run))
+    assert await rig.conn.fetchval("SELECT run_at > now() + interval '50 minutes' FROM pending")
+    assert report.ring == set()
+
+
 def test_a_decision_that_raises_is_a_value():
     def fail(_claimed: Any) -> Any:
         raise ValueError("no")

@@ -74,6 +74,7 @@ ENTRIES = {
     "POST /returns/{return_id}/approve": Entry(Things.return_of_ones_goods),
     "POST /returns/{return_id}/reject": Entry(Things.return_of_ones_goods, {"reason": "as a test"}),
     "POST /returns/{return_id}/receive": Entry(Things.return_of_ones_goods),
+    "POST /orders/{order_id}/refunds": Entry(Things.order_of_ones_goods),
     "POST /orders/{order_id}/notes": Entry(Things.order_of_ones_goods, {"text": "a test"}),
     "GET /orders/{order_id}/notes": Entry(Things.order_of_ones_goods),
     "POST /orders/{order_id}/cancel": Entry(Things.order),

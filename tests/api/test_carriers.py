@@ -1,5 +1,6 @@
 """``POST /webhooks/carriers/{carrier}``: what is signed is kept once and delivers; what isn't changes nothing."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -83,8 +84,8 @@ def test_what_is_signed_and_cannot_be_read_is_a_400(shop: Shop, body: Any):
     assert_problem(send(shop.http, body), 400, Code.INVALID_REQUEST)
 
 
-def test_nothing_is_heard_where_no_secret_is_set_nor_of_unknown_carriers(shop: Shop):
-    deaf = shop.web("deaf", CARRIER_WEBHOOK_SECRET="")
+def test_nothing_is_heard_where_no_secret_is_set_nor_of_unknown_carriers(shop: Shop, make_shop: Callable[[], Shop]):
+    deaf = make_shop().web(CARRIER_WEBHOOK_SECRET="")
     assert_problem(send(deaf, {"tracking": "T1", "state": "delivered"}), 404, Code.NOT_FOUND)
     assert_problem(shop.http.post("/webhooks/carriers/nobody", content=b"{}"), 404, Code.NOT_FOUND)
 

@@ -18,7 +18,7 @@ WAITING_FOR_ACCOUNTS = """
 SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'ordermill-worker' AND wait_event_type = 'Lock'
 """
 TAKEN = "SELECT coalesce(sum(amount_minor), 0) FROM payout_items WHERE state = 'included'"
-DUE = "SELECT coalesce(sum(balance_minor), 0) FROM settlements"
+DUE = "SELECT coalesce(sum(balance_minor), 0) FROM settlements WHERE settles_at IS NOT NULL"
 QUEUED = "SELECT count(*) FROM pending WHERE job = 'collect_payouts'"
 STATE = "SELECT state FROM payouts WHERE id = $1"
 

@@ -22,7 +22,8 @@ OFTEN = {
     "PRUNE_SWEEP_SECONDS": "0.5",
 }
 # Every sweep there is: one that is left out begins another slot in the middle of a test.
-SELDOM = {name.upper(): "86400" for name in Settings.__struct_fields__ if name.endswith("_sweep_seconds")}
+_PERIODS = [name for name in Settings.__struct_fields__ if name.endswith(("_sweep_seconds", "_check_seconds"))]
+SELDOM = {name.upper(): "86400" for name in _PERIODS}
 
 
 def _ticks(database_url: str) -> list[str]:

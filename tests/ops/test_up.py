@@ -132,7 +132,7 @@ def test_one_command_runs_everything_and_ctrl_c_stops_all_of_it(up, data):
     assert (placed.status_code, placed.json()["status"]) == (200, "succeeded"), placed.text
     lanes = httpx.get(f"{running.url}/lanes", headers={"Authorization": f"Bearer {tokens['admin']}"}, timeout=30).json()
     assert {lane["lane"]: lane["workers"] for lane in lanes["items"]} == dict.fromkeys(
-        ("orders", "stock", "pricing", "io", "sweeps"), 1
+        ("orders", "stock", "pricing", "payouts", "io", "sweeps"), 1
     )
     owners, password = _owners(running)
     assert owners == list(OWNERS)

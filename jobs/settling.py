@@ -25,6 +25,7 @@ from domain.orders.cancellation import CancellationPlan, OpenOrder
 from domain.orders.model import Fulfilment
 from domain.orders.sql import apply_cancellations, save_orders
 from domain.payments import postings
+from domain.payments.attempt import differs
 from domain.payments.disputes import dispute
 from domain.payments.invoice_model import IssueInvoices
 from domain.payments.ledger import Posting, PostingKind
@@ -108,15 +109,8 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         if each.gateway is not None and each.gateway != account.attempts[each.payment_id].gateway:
             differing.append("it is another gateway's")
             continue
-        why = None if each.news is None else hear(account, each.payment_id, each.news, each.cause, settling)
-        differing.append(why)
-        if why is not None:
-            continue
-        credit_rest(account, each.payment_id, each.cause, plan)
-        refund = None if each.refund is None else _refund_of(account, each.payment_id, each.refund)
-        if refund is not None and each.refund is not None:
-            end_refund(account, refund, each.refund, each.cause, plan)
-        if each.dispute is not None:
+        if each.dispute is not None and _fits(account, each):
+            # Before anything is given back: the bank may have paid it.
             attempt = account.attempts[each.payment_id]
             name = (attempt.gateway, each.dispute.reference)
             chargeback = dispute(
@@ -131,9 +125,22 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
             )
             if chargeback is not None:
                 known[name] = changed[name] = chargeback
+        why = None if each.news is None else hear(account, each.payment_id, each.news, each.cause, settling)
+        differing.append(why)
+        if why is not None:
+            continue
+        refund = None if each.refund is None else _refund_of(account, each.payment_id, each.refund)
+        if refund is not None and each.refund is not None:
+            end_refund(account, refund, each.refund, each.cause, plan)
+        credit_rest(account, each.payment_id, each.cause, plan)
     await save_chargebacks(conn, list(changed.values()), batch.now)
     await write_plan(batch, plan, accounts)
     return Settled(accounts, differing)
+
+
+def _fits(account: Account, heard: Heard) -> bool:
+    """Whether news can be about the payment that they name."""
+    return heard.news is None or differs(account.attempts[heard.payment_id], heard.news) is None
 
 
 def _refund_of(account: Account, payment_id: UUID, news: RefundNews) -> Refund | None:
@@ -191,6 +198,7 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await _take_uses(batch, plan)
     await restock(conn, moved)
     orders = {order_id: account.order for order_id, account in accounts.items()}
+    await settle_from(conn, _cancelled(orders, cancelled), now)
     await settle_from(conn, _delivered(orders, cancelled), now + timedelta(seconds=batch.limits.payout_hold_seconds))
     posted = plan.postings + postings.cancelled(orders, cancelled)
     for (order_id, cause_id), amounts in taken_back.items():
@@ -233,6 +241,15 @@ def _delivered(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) ->
         (order_id, orders[order_id].seller_nos[seller])
         for (order_id, seller), fulfilment in cancelled.fulfilments.items()
         if fulfilment is Fulfilment.DELIVERED
+    ]
+
+
+def _cancelled(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) -> list[tuple[UUID, int]]:
+    """The sold seller orders of which nothing is left: what they owe, such as a chargeback's fee, is due."""
+    return [
+        (order_id, orders[order_id].seller_nos[seller])
+        for (order_id, seller), fulfilment in cancelled.fulfilments.items()
+        if fulfilment is Fulfilment.CANCELLED and orders[order_id].sold
     ]
 
 

@@ -78,7 +78,7 @@ class SentBack(Struct):
         kept = max(0, credited.quantity - credited.unshipped - came_back)
         taken = sum(each.taken(line_no) for each in self.returns.values())
         recent = sum(units for at, units in arrived if at >= since)
-        return max(0, min(recent, sum(units for _, units in arrived) - taken - kept))
+        return max(0, min(recent - taken, sum(units for _, units in arrived) - taken - kept))
 
     def is_all_back(self, seller_no: int) -> bool:
         """Whether all came back that a seller was paid for, but for what was given back before it was shipped."""

@@ -144,13 +144,14 @@ def chargeback_id(chargeback: Chargeback) -> UUID:
 def charged_back(order: OpenOrder, chargeback: Chargeback, unsold_minor: int) -> list[Posting]:
     """A bank has taken money back: who bears it.
 
-    Of an order that was never sold it is the buyer's own money, ``unsold_minor`` at most. Sellers bear it in proportion
-    to what the buyer paid for what each still has to answer for; where nothing is left of that, the platform does.
+    Of an order that was never sold, and of a payment that doesn't count, it is the buyer's own money, ``unsold_minor``
+    at most. Sellers bear it in proportion to what the buyer paid for what each still has to answer for; where nothing
+    is left of that, the platform does.
     """
     gateway = clearing(chargeback.gateway)
     transfers: list[Transfer] = []
     amount, fee = chargeback.amount_minor, chargeback.fee_minor
-    if not order.sold:
+    if not order.sold or chargeback.payment_id != order.payment_id:
         own = min(amount, unsold_minor)
         transfers += [Transfer(REFUNDS, gateway, own), Transfer(CHARGEBACKS, gateway, amount - own + fee)]
     else:
@@ -191,13 +192,13 @@ def charged_back_in_vain(
 
 
 class Lost(Struct, frozen=True):
-    """What the ledger has of an order whose chargebacks have ended, in minor units: what its buyer is owed, how much of
-    it was found to be paid by banks, and who bore the chargebacks: (account, owner, amount) each.
+    """What the ledger has of an order whose chargebacks have ended, in minor units: what its buyer is owed, who still
+    bears chargebacks, and who got some of that back because a bank had paid the buyer: (account, owner, amount) each.
     """
 
     owed_minor: int
-    paid_by_banks_minor: int
     bearers: Sequence[tuple[str, str, int]]
+    repaid: Sequence[tuple[str, str, int]]
 
 
 def paid_by_banks(order: OpenOrder, under_way_minor: int, lost: Lost) -> list[Posting]:
@@ -205,13 +206,13 @@ def paid_by_banks(order: OpenOrder, under_way_minor: int, lost: Lost) -> list[Po
 
     ``under_way_minor`` is being given back. Should a bank change its mind, so does this.
     """
-    in_vain = max(-lost.paid_by_banks_minor, lost.owed_minor - under_way_minor)
-    bearers = _bearers(order, lost.bearers)
-    in_vain = min(in_vain, sum([amount for _, amount in bearers]))
-    shares = split(abs(in_vain), [amount for _, amount in bearers]) if in_vain else []
+    in_vain = lost.owed_minor - under_way_minor
+    sides = _bearers(order, lost.bearers if in_vain > 0 else lost.repaid)
+    amounts = [amount for _, amount in sides]
+    moved = min(abs(in_vain), sum(amounts))
     transfers = [
         Transfer(REFUNDS, side, share) if in_vain > 0 else Transfer(side, REFUNDS, share)
-        for (side, _), share in zip(bearers, shares, strict=False)
+        for (side, _), share in zip(sides, split(moved, amounts) if moved else (), strict=False)
     ]
     cause = ids.named(f"chargeback_lost/{order.id}/{order.version}")
     return posting(PostingKind.CHARGEBACK_LOST, cause, order.id, order.currency, transfers)

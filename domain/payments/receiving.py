@@ -114,10 +114,8 @@ def _refund(found: Return, account: Account, reason: str, cause: Cause, plan: Se
     if not order.sold or not wish.units:
         return 0
     given = credits_of(order, wish, cause)
-    amount = given.amount_minor
-    if amount > (0 if attempt is None else attempt.refundable_minor):
-        # The buyer's bank has taken it back.
-        return 0
+    # What a bank or the gateway itself gave back before, the buyer has.
+    amount = min(given.amount_minor, 0 if attempt is None else attempt.refundable_minor)
     give_back(order, given, reason or "returned", cause, plan)
     if amount and attempt is not None:
         ask_back(account, attempt, amount, plan, reason="returned", cause=cause)

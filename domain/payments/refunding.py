@@ -27,8 +27,9 @@ from domain.orders.crediting import (
     whole_shipping,
 )
 from domain.orders.lifecycle import order_status
+from domain.payments.model import Refund
 from domain.payments.refund_model import RefundedOrder, RefundedUnits, RefundOrder
-from domain.payments.settlement import Account, SettlementPlan, ask_back, tell
+from domain.payments.settlement import Account, SettlementPlan, ask_back, settle_up, tell
 from domain.rejections import Code, Rejection
 
 
@@ -63,12 +64,32 @@ def decide(
         if account is None:
             placing = placings.get(command.order_id)
             return Deferred() if placing is None else Rejected(not_placed(placing))
+        cause = Cause(claimed.id, claimed.correlation, claimed.principal)
+        if command.lines is None and command.shipping is None and command.seller_id is None:
+            again = [settle_up(account, attempt, cause, plan) for attempt in account.attempts.values()]
+            if any(again):
+                return Succeeded(_asked_again(account, [refund for refund in again if refund is not None]))
         wish = wish_of(account.order, command)
         if isinstance(wish, Rejection):
             return Rejected(wish)
-        return _refund(account, wish, command, Cause(claimed.id, claimed.correlation, claimed.principal), plan)
+        return _refund(account, wish, command, cause, plan)
 
     return list(decide_each(commands, refund)), plan
+
+
+def _asked_again(account: Account, refunds: Sequence[Refund]) -> RefundedOrder:
+    """What buyers are owed already comes before anything else is given back: a refund of it has failed."""
+    order = account.order
+    return RefundedOrder(
+        order.id,
+        Money(sum(refund.amount_minor for refund in refunds), order.currency),
+        (),
+        (),
+        refunds[-1].payment_id,
+        refunds[-1].refund_no,
+        order.payment,
+        order_status(order.payment, order.fulfilments.values(), expired=order.expired),
+    )
 
 
 def wish_of(order: OpenOrder, command: RefundOrder) -> Wish | Rejection:
@@ -136,16 +157,14 @@ def _refund(account: Account, wish: Wish, command: RefundOrder, cause: Cause, pl
     order = account.order
     attempt = account.attempts.get(order.payment_id) if order.payment_id is not None else None
     refundable = 0 if attempt is None else attempt.refundable_minor
-    costs = order.price.total_minor - order.credited_minor
-    # What is owed already has failed to be given back: it is asked for anew.
-    owed = max(0, refundable - costs)
     given = credits_of(order, wish, cause)
-    amount = given.amount_minor + owed
-    if not (given.lines or given.shipping or owed):
+    if not (given.lines or given.shipping):
         return Rejected(Rejection(409, Code.NOTHING_TO_REFUND, "nothing is left of it that could be refunded"))
-    if amount > refundable:
-        detail = f"{refundable} of {amount} can be given back: the rest was taken back by the buyer's bank"
+    if given.amount_minor and not refundable:
+        detail = "nothing of what was paid is left: the buyer's bank or the gateway itself has given it back"
         return Rejected(Rejection(409, Code.NOTHING_TO_REFUND, detail))
+    # The rest has been given back by somebody else already.
+    amount = min(given.amount_minor, refundable)
     give_back(order, given, command.reason, cause, plan)
     refund = None
     if amount and attempt is not None:
@@ -200,6 +219,7 @@ def _never_sent(order: OpenOrder, wish: Wish) -> set[int]:
 def give_back(order: OpenOrder, given: Given, reason: str, cause: Cause, plan: SettlementPlan) -> None:
     """Give lines and shipping of a sold order back; the money is asked for apart."""
     cancelled = plan.cancelled
+    plan.orders[order.id] = order
     whole = [c.line_no for c in given.lines if c.after.quantity == c.after.unshipped == order.quantities[c.line_no]]
     for sent in given.shipping:
         # Written here, so that cancelling a seller's last lines doesn't write it again.

@@ -166,7 +166,12 @@ def hear(account: Account, attempt_id: UUID, news: News, cause: Cause, settling:
         _give_back(account, attempt, "another payment of the order counts", cause, plan)
     elif attempt.state is AttemptState.VOIDED and was_confirmed and moved and not cancelled and not order.expired:
         # Its gateway took the promise back: nobody pays for these goods any more.
-        cancel_lines(order, sorted(order.price.lines), "the payment was voided", cause, plan.cancelled)
+        left = [n for n in sorted(order.price.lines) if not order.shipped.get(n)]
+        if left:
+            cancel_lines(order, left, "the payment was voided", cause, plan.cancelled)
+        if len(order.price.lines):
+            detail = "the payment was voided after some of the order had been shipped"
+            plan.alarms.append(Alarm("voided_after_shipping", attempt.id, order.id, detail))
         plan.orders[order.id] = order
     elif attempt.state in _PAID and not for_nothing:
         _react(account, attempt, cause, settling, was_confirmed=was_confirmed, cancelled=cancelled)
@@ -269,13 +274,12 @@ def _give_back(account: Account, attempt: Attempt, reason: str, cause: Cause, pl
         ask_back(account, attempt, attempt.refundable_minor, plan, reason=reason, cause=cause)
 
 
-def settle_up(account: Account, attempt: Attempt, cause: Cause, plan: SettlementPlan) -> None:
-    """Have given back what an attempt brought beyond what its order still costs."""
+def settle_up(account: Account, attempt: Attempt, cause: Cause, plan: SettlementPlan) -> Refund | None:
+    """Have given back what an attempt brought beyond what its order still costs; None when that is nothing."""
     order = account.order
     alive = order.payment_id == attempt.id and not order.expired and not is_cancelled(order)
     surplus = attempt.refundable_minor - (order.price.total_minor - order.credited_minor if alive else 0)
-    if surplus > 0:
-        ask_back(account, attempt, surplus, plan, reason="nobody owes it", cause=cause)
+    return ask_back(account, attempt, surplus, plan, reason="nobody owes it", cause=cause) if surplus > 0 else None
 
 
 def ask_back(

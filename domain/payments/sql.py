@@ -126,17 +126,23 @@ SELECT cause_id, account, owner, amount_minor FROM ledger_entries
 WHERE cause_id = ANY ($1::uuid[]) AND kind = 'chargeback' ORDER BY cause_id, entry_no
 """
 
-# Of orders whose chargebacks have all ended: what the ledger says their buyers are owed, what of that was found to be
-# paid by banks, and who bore the chargebacks.
+# Of orders whose chargebacks have all ended: what the ledger says their buyers are owed, who still bears the
+# chargebacks, and who got some of that back because a bank had paid the buyer.
 LOAD_LOST = """
 SELECT c.order_id,
        (SELECT coalesce(-sum(e.amount_minor), 0)::bigint FROM ledger_entries e
         WHERE e.order_id = c.order_id AND e.account = 'refunds') AS owed,
-       (SELECT coalesce(sum(e.amount_minor), 0)::bigint FROM ledger_entries e
-        WHERE e.order_id = c.order_id AND e.account = 'refunds' AND e.kind = 'chargeback_lost') AS paid_by_banks,
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(e.account, e.owner, e.amount_minor)), '[]')::text
-        FROM ledger_entries e
-        WHERE e.order_id = c.order_id AND e.kind = 'chargeback' AND e.amount_minor > 0) AS bearers
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(b.account, b.owner, b.amount)), '[]')::text FROM (
+            SELECT e.account, e.owner, sum(e.amount_minor)::bigint AS amount FROM ledger_entries e
+            WHERE e.order_id = c.order_id AND e.kind IN ('chargeback', 'chargeback_won', 'chargeback_lost')
+              AND e.account NOT IN ('gateway_clearing', 'refunds')
+            GROUP BY e.account, e.owner HAVING sum(e.amount_minor) > 0 ORDER BY e.account, e.owner
+        ) b) AS bearers,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(b.account, b.owner, b.amount)), '[]')::text FROM (
+            SELECT e.account, e.owner, -sum(e.amount_minor)::bigint AS amount FROM ledger_entries e
+            WHERE e.order_id = c.order_id AND e.kind = 'chargeback_lost' AND e.account <> 'refunds'
+            GROUP BY e.account, e.owner HAVING sum(e.amount_minor) < 0 ORDER BY e.account, e.owner
+        ) b) AS repaid
 FROM (
     SELECT order_id FROM chargebacks WHERE order_id = ANY ($1::uuid[]) GROUP BY order_id
     HAVING bool_and(state <> 'opened')
@@ -298,7 +304,7 @@ async def reverse_commission(
         if reversal.base_minor is not None:
             amount = reversed_on(amount, row["base_minor"], min(reversal.base_minor, row["base_minor"]))
         amount -= done[key]
-        if amount:
+        if amount > 0:
             done[key] += amount
             records.append((*key, reversal.cause_id, amount))
             found.setdefault((reversal.order_id, reversal.cause_id), {})[reversal.line_no] = amount
@@ -317,7 +323,10 @@ async def load_booked(conn: Connection, causes: Collection[UUID]) -> dict[UUID, 
 async def load_lost(conn: Connection, orders: Collection[UUID]) -> dict[UUID, Lost]:
     """What the ledger has of locked orders whose chargebacks have all ended."""
     rows = await conn.fetch(LOAD_LOST, list(orders)) if orders else []
-    return {row["order_id"]: Lost(row["owed"], row["paid_by_banks"], _bearers.decode(row["bearers"])) for row in rows}
+    return {
+        row["order_id"]: Lost(row["owed"], _bearers.decode(row["bearers"]), _bearers.decode(row["repaid"]))
+        for row in rows
+    }
 
 
 async def move_disputes(conn: Connection, deltas: Mapping[UUID, int]) -> None:

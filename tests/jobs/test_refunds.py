@@ -161,7 +161,7 @@ async def test_a_seller_refunds_their_own_part(till: Till):
 async def test_of_two_partial_refunds_at_once_one_finds_nothing_left(till: Till):
     order = await paid(till, till.offer, quantity=3)
     asked = await till.send(RefundOrder(order, (RefundLine(0, 2),)), RefundOrder(order, (RefundLine(0, 2),)))
-    for _ in asked:
+    while "pending" in await till.rig.statuses(asked):
         await asyncio.gather(till.step("refund_orders"), till.step("refund_orders"))
     assert sorted(await till.rig.statuses(asked)) == ["rejected", "succeeded"]
     await till.run_all()
@@ -172,7 +172,7 @@ async def test_a_refund_racing_a_cancellation_gives_back_once(till: Till):
     order = await paid(till, till.offer, quantity=3)
     before = await on_hand(till, till.offer)
     asked = await till.send(RefundOrder(order, (RefundLine(0, 1),)), CancelOrder(order))
-    for _ in asked:
+    while "pending" in await till.rig.statuses(asked):
         await asyncio.gather(till.step("refund_orders"), till.step("cancel_orders"))
     assert await till.rig.statuses(asked) == ["succeeded", "succeeded"]
     await till.run_all()
@@ -226,3 +226,34 @@ async def test_a_unit_is_either_shipped_or_given_back_however_refund_cancellatio
     else:
         assert (statuses[refunded], back) == ("succeeded", 1_000)
         assert sent == (2 if order_of.index(0) < order_of.index(2) else 3)
+
+
+async def test_a_line_that_costs_nothing_is_refunded_and_the_order_goes_on(till: Till):
+    (free,) = await write_offers(till.conn, units=10, price=0)
+    order = await paid(till, till.offer, free)
+    found = await refund(till, order, RefundLine(1))
+    assert found["refund"]["amount"] == 0
+    assert (await refund(till, order))["status"] == "cancelled"
+
+
+async def test_what_a_gateway_gave_back_of_it_is_not_given_back_again(till: Till):
+    order = await paid(till, till.offer, quantity=2)
+    payment = await till.conn.fetchval("SELECT payment_id FROM orders WHERE id = $1", order)
+    await till.notice(payment, "refund.succeeded", refunded_minor=300)
+    assert (await refund(till, order))["refund"]["amount"] == 1_700
+    await till.run_all()
+    assert await balance(till, "refunds") == 0
+    assert await balance(till, "seller_payable") == 0
+
+
+async def test_a_refund_that_failed_is_asked_for_anew_before_anything_else_is_given_back(till: Till):
+    order = await paid(till, till.offer, quantity=2)
+    await refund(till, order, RefundLine(0, 1))
+    await till.conn.execute("UPDATE sandbox_intents SET refunded_minor = captured_minor")
+    await till.run_all()
+    assert await till.conn.fetchval("SELECT state FROM refunds") == "failed"
+    await till.conn.execute("UPDATE sandbox_intents SET refunded_minor = 0")
+    found = await refund(till, order)
+    assert (found["refund"]["amount"], found["lines"], found["status"]) == (1_000, [], "confirmed")
+    await till.run_all()
+    assert await balance(till, "refunds") == 0

@@ -19,8 +19,22 @@ from jobs.settling import settle as settle_heard
 
 
 async def prepare(batch: Batch[RefundPayment]) -> Sequence[Prepared]:
-    """See which are still to be made."""
-    accounts = await load_of_payments(batch.conn, [c.command.payment_id for c in batch.commands])
+    """See which are still to be made; what a bank has taken back meanwhile isn't given back as well."""
+    payments = [c.command.payment_id for c in batch.commands]
+    accounts = await load_of_payments(batch.conn, payments)
+    taken = [
+        Heard(
+            accounts[c.command.payment_id].order.id,
+            c.command.payment_id,
+            Cause(c.id, c.correlation, c.principal),
+            refund=RefundNews(RefundState.FAILED, None, c.command.refund_no, "the buyer's bank has taken it back"),
+        )
+        for c in batch.commands
+        if going_on.bank_has_it(accounts.get(c.command.payment_id), c.command.payment_id, c.command.refund_no)
+    ]
+    if taken:
+        await settle_heard(batch, taken)
+        accounts = await load_of_payments(batch.conn, payments)
     return [
         going_on.refund(accounts.get(c.command.payment_id), c.command.payment_id, c.command.refund_no)
         for c in batch.commands

@@ -42,6 +42,7 @@ from domain.payments.settlement import (
     end_refund,
     hear,
     may_be_late,
+    sell,
 )
 from domain.payments.sql import (
     find_orders,
@@ -184,6 +185,8 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     conn, now, cancelled = batch.conn, batch.now, plan.cancelled
     for order_id, owed, cause in cancelled.refunds:
         _refund_lines(accounts[order_id], owed, cause, plan)
+    # What is left of a promised order may cost nothing.
+    free = {order_id for order_id in cancelled.versions if sell(accounts[order_id].order, plan)}
     await save_attempts(conn, plan.attempts.values(), now)
     old = [refund for key, refund in plan.refunds.items() if key not in plan.new_refunds]
     await save_refunds(conn, plan.new_refunds.values(), old, now)
@@ -207,7 +210,7 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await write_postings(conn, await _paid_by_banks(conn, accounts, plan), now)
     correlations = {event.stream: event.correlation for event in plan.events + cancelled.events}
     # Nobody waits for a document: a little later there are many to issue at once.
-    for order_id in _to_document(plan):
+    for order_id in sorted(free | _to_document(plan)):
         batch.follow_up(IssueInvoices(order_id), correlations.get(order_id, ""), delay_seconds=DOCUMENTS_DELAY_SECONDS)
     for command, correlation in plan.follow_ups:
         batch.follow_up(command, correlation)
@@ -253,11 +256,11 @@ def _cancelled(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) ->
     ]
 
 
-def _to_document(plan: SettlementPlan) -> list[UUID]:
+def _to_document(plan: SettlementPlan) -> set[UUID]:
     """The orders that were sold or of which something is given back: documents are missing for them."""
     sold = [each.order_id for each in plan.postings if each.kind is PostingKind.SALE and each.order_id is not None]
     lines = [each.order_id for each in plan.cancelled.credits]
-    return sorted({*sold, *lines, *(each.order_id for each in plan.cancelled.shipping_credits)})
+    return {*sold, *lines, *(each.order_id for each in plan.cancelled.shipping_credits)}
 
 
 def _refund_lines(account: Account, owed: int, cause: Cause, plan: SettlementPlan) -> None:

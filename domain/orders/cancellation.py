@@ -27,7 +27,7 @@ from domain.orders.crediting import (
 )
 from domain.orders.fulfilment import fulfilment_after
 from domain.orders.fulfilment_model import SellerOrderMoved, seller_order_id
-from domain.orders.lifecycle import CONFIRMED, UNDER_WAY, order_status, refuse_cancelling
+from domain.orders.lifecycle import CONFIRMED, PAYMENT, UNDER_WAY, PaymentStep, order_status, refuse_cancelling
 from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
 from domain.orders.price import Price, freed_by, without
 from domain.rejections import Code, Rejection
@@ -309,6 +309,10 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
         plan.reversed.extend(Reversal(order.id, n, cause.command_id) for n in numbers)
     if whole and order.payment_id is not None and order.payment in _UNCAPTURED:
         plan.voids.append((order.payment_id, cause))
+    if not whole and order.payment is Payment.AUTHORIZED and not price.total_minor and order.payment_id is not None:
+        # Nothing is left to be taken: the promise is given back, and the order is paid for as it is.
+        plan.voids.append((order.payment_id, cause))
+        order.payment, order.payment_id = PAYMENT[order.payment][PaymentStep.WAIVE], None
     if not whole and order.payment is Payment.FAILED:
         # It was about another amount: should it bring money after all, that is given back.
         order.payment_id = None

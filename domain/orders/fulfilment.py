@@ -31,8 +31,8 @@ from domain.orders.model import Fulfilment, OrderStatus, Payment
 from domain.rejections import Code, Rejection
 
 _encode = msgspec.json.Encoder().encode
-SHIPPABLE = (Payment.AUTHORIZED, Payment.PAID, Payment.PARTIALLY_REFUNDED)
-"""Payments of orders whose sellers may accept and ship."""
+SHIPPABLE = (Payment.AUTHORIZED, Payment.PAID, Payment.PARTIALLY_REFUNDED, Payment.REFUNDED)
+"""Payments of orders whose sellers may accept and ship: of one that was refunded, what cost nothing and is left."""
 
 
 class Part(Struct):

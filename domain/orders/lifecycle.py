@@ -52,7 +52,12 @@ PAYMENT: Mapping[Payment, Mapping[PaymentStep, Payment]] = {
     },
     Payment.ACTION_REQUIRED: {PaymentStep.START: Payment.PENDING, PaymentStep.FAIL: Payment.FAILED, **_MONEY},
     Payment.FAILED: {PaymentStep.START: Payment.PENDING, PaymentStep.WAIVE: Payment.PAID, **_MONEY},
-    Payment.AUTHORIZED: {PaymentStep.CAPTURE: Payment.PAID, PaymentStep.VOID: Payment.VOIDED},
+    Payment.AUTHORIZED: {
+        PaymentStep.CAPTURE: Payment.PAID,
+        PaymentStep.VOID: Payment.VOIDED,
+        # What is left of it costs nothing.
+        PaymentStep.WAIVE: Payment.PAID,
+    },
     Payment.PAID: _REFUNDS,
     Payment.PARTIALLY_REFUNDED: _REFUNDS,
     # Heard of before the whole of what had been captured.

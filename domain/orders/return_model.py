@@ -38,7 +38,8 @@ RETURN: Mapping[ReturnState, Mapping[ReturnStep, ReturnState]] = {
         ReturnStep.APPROVE: ReturnState.APPROVED,
         ReturnStep.REJECT: ReturnState.REJECTED,
     },
-    ReturnState.APPROVED: {ReturnStep.RECEIVE: ReturnState.RECEIVED},
+    # A parcel that never comes.
+    ReturnState.APPROVED: {ReturnStep.RECEIVE: ReturnState.RECEIVED, ReturnStep.REJECT: ReturnState.REJECTED},
     ReturnState.REJECTED: {},
     ReturnState.RECEIVED: {},
 }

@@ -96,6 +96,15 @@ def check(account: Account | None, payment_id: UUID) -> Prepared:
     )
 
 
+def bank_has_it(account: Account | None, payment_id: UUID, refund_no: int) -> bool:
+    """Whether a refund that is still to be made is of money that the buyer's bank has taken back meanwhile."""
+    known = None if account is None else account.refunds.get((payment_id, refund_no))
+    if account is None or known is None or known.state is not RefundState.PENDING:
+        return False
+    attempt = account.attempts[payment_id]
+    return attempt.captured_minor - attempt.refunded_minor - attempt.taken_back_minor < known.amount_minor
+
+
 def refund(account: Account | None, payment_id: UUID, refund_no: int) -> Prepared:
     """Whether a refund is still to be made."""
     known = None if account is None else account.refunds.get((payment_id, refund_no))

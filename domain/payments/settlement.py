@@ -182,13 +182,18 @@ def hear(account: Account, attempt_id: UUID, news: News, cause: Cause, settling:
     return None
 
 
-def sell(order: OpenOrder, plan: SettlementPlan) -> None:
-    """Give the sellers of an order what it brings, once it is paid for and nothing stands in the way."""
+def sell(order: OpenOrder, plan: SettlementPlan) -> bool:
+    """Give the sellers of an order what it brings, once it is paid for and nothing stands in the way.
+
+    Returns whether that has just come about.
+    """
     alive = order.payment in _SOLD and not order.expired and not is_cancelled(order)
-    if alive and not order.sold:
-        order.sold = True
-        plan.orders[order.id] = order
-        plan.postings.extend(postings.sold(order))
+    if not alive or order.sold:
+        return False
+    order.sold = True
+    plan.orders[order.id] = order
+    plan.postings.extend(postings.sold(order))
+    return True
 
 
 def _react(

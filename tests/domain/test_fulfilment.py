@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.journal.model import Rejected, Succeeded
-from domain.orders.fulfilment import FulfilledOrder, Part, decide, fulfilment_after, units_left
+from domain.orders.fulfilment import SHIPPABLE, FulfilledOrder, Part, decide, fulfilment_after, units_left
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder, Units
 from domain.orders.lifecycle import FULFILMENT, FulfilmentStep
 from domain.orders.model import Fulfilment, OrderStatus, Payment
@@ -54,9 +54,7 @@ def test_an_accepted_seller_order_is_worked_on():
     assert (plan.events[0].version, plan.versions) == (6, {ORDER: 6})
 
 
-@pytest.mark.parametrize(
-    "payment", [p for p in Payment if p not in {Payment.AUTHORIZED, Payment.PAID, Payment.PARTIALLY_REFUNDED}]
-)
+@pytest.mark.parametrize("payment", [p for p in Payment if p not in SHIPPABLE])
 @pytest.mark.parametrize("command", [AcceptSellerOrder(ORDER, 0), ship()])
 def test_what_is_not_paid_is_neither_accepted_nor_shipped(payment, command):
     problem = refusal(run(an_order(AWAITING, payment), command))

@@ -137,7 +137,7 @@ pending -authorized-> authorized, pending -captured-> paid
 action_required -started-> pending, action_required -failed-> failed
 action_required -authorized-> authorized, action_required -captured-> paid
 failed -started-> pending, failed -waived-> paid, failed -authorized-> authorized, failed -captured-> paid
-authorized -captured-> paid, authorized -voided-> voided
+authorized -captured-> paid, authorized -voided-> voided, authorized -waived-> paid
 paid -refunded_in_part-> partially_refunded, paid -refunded-> refunded
 partially_refunded -refunded_in_part-> partially_refunded, partially_refunded -refunded-> refunded
 voided -captured-> paid

@@ -328,3 +328,17 @@ async def test_an_order_whose_gateway_gave_all_back_by_itself_is_cancelled_and_o
     assert await till.state(order) == ("refunded", "cancelled", False)
     rows = await till.conn.fetch("SELECT account, balance_minor FROM ledger_accounts WHERE balance_minor <> 0")
     assert [tuple(row) for row in rows] == []
+
+
+async def test_what_a_bank_takes_back_before_its_refund_is_made_is_not_given_back_as_well(till: Till):
+    order, payment = await paid(till)
+    await cancel(till, order)
+    await till.dispute(payment, OPENED)
+    await till.run_all()
+    assert await refunds(till) == [(1, 1250, "failed")]
+    assert await till.charged() == 1250
+    await till.dispute(payment, WON)
+    await till.run_all()
+    assert [row[2] for row in await refunds(till)] == ["failed", "succeeded"]
+    rows = await till.conn.fetch("SELECT account, balance_minor FROM ledger_accounts WHERE balance_minor <> 0")
+    assert [tuple(row) for row in rows] == []

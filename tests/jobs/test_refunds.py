@@ -257,3 +257,13 @@ async def test_a_refund_that_failed_is_asked_for_anew_before_anything_else_is_gi
     assert (found["refund"]["amount"], found["lines"], found["status"]) == (1_000, [], "confirmed")
     await till.run_all()
     assert await balance(till, "refunds") == 0
+
+
+async def test_a_promised_order_of_which_only_free_lines_are_left_is_paid_for_and_sold(till: Till):
+    (free,) = await write_offers(till.conn, units=10, price=0)
+    order = await paid(till, till.offer, free, capture=Capture.ON_SHIPMENT)
+    await till.send(CancelOrder(order, (0,)))
+    await till.run_all()
+    row = await till.conn.fetchrow("SELECT payment, sold_at IS NOT NULL AS sold FROM orders WHERE id = $1", order)
+    assert tuple(row) == ("paid", True)
+    assert await till.conn.fetchval("SELECT state FROM payments WHERE order_id = $1", order) == "voided"

@@ -165,7 +165,7 @@ async def test_a_return_takes_its_steps_in_order(till: Till):
     (made,) = await asked(till, order)
     assert await receive(till, order, made) == ("rejected", "return_state")
     assert await decide(till, order, made) == ("succeeded", None)
-    assert await decide(till, order, made, approve=False) == ("rejected", "return_state")
+    assert await decide(till, order, made) == ("rejected", "return_state")
     assert await receive(till, order, made, ReceivedLine(0, 2)) == ("rejected", "units_short")
     assert await receive(till, order, made, ReceivedLine(1, 1)) == ("rejected", "unknown_line")
 
@@ -208,3 +208,12 @@ async def test_what_comes_back_has_a_credit_note(till: Till):
     await came_back(till, order, (0, 1))
     rows = await till.conn.fetch("SELECT kind, (content -> 'total' ->> 'amount')::int FROM invoices ORDER BY kind DESC")
     assert [tuple(row) for row in rows] == [("invoice", 3000), ("credit_note", 1000)]
+
+
+async def test_a_return_whose_parcel_never_comes_is_given_up_and_may_be_asked_for_again(till: Till):
+    order = await delivered(till)
+    (made,) = await asked(till, order)
+    assert await decide(till, order, made) == ("succeeded", None)
+    assert await decide(till, order, made, approve=False) == ("succeeded", None)
+    assert await receive(till, order, made) == ("rejected", "return_state")
+    assert len(await asked(till, order)) == 1

@@ -14,7 +14,7 @@ from api.decode import body_of
 from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first, paged
 from api.problems import refuse
-from api.submission import JobView, submit
+from api.submission import ACCEPTED, submit
 from domain.accounts.model import Role, Scope
 from domain.journal.reads import load_jobs
 from domain.payments.payout_reads import (
@@ -42,10 +42,6 @@ PATH = "/payouts/{payout_id:uuid}"
 READ = allow(Role.ADMIN, scope=Scope.MONEY_READ)
 BY_A_PERSON = allow(Role.ADMIN)
 """Letting money go needs somebody who has signed in."""
-ACCEPTED = {
-    200: ResponseSpec(JobView, generate_examples=False, description="done, as the client waited for it"),
-    202: ResponseSpec(JobView, generate_examples=False),
-}
 
 
 class PayoutPage(Page[PayoutView], frozen=True):

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Router, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from msgspec import Meta, Struct
@@ -15,7 +14,7 @@ from api.context import edge_of
 from api.decode import body_or
 from api.notes import must_have_part
 from api.openapi import PROBLEMS, request_body
-from api.submission import JobView, submit
+from api.submission import ACCEPTED, submit
 from domain.accounts.model import Role, Scope
 from domain.payments.refund_model import RefundLines, RefundOrder, Sellers
 
@@ -34,11 +33,7 @@ class NewRefund(Struct, frozen=True, forbid_unknown_fields=True):
     operation_id="refund_order",
     summary="Refund an order, whole, by line and quantity, or its shipping",
     opt=allow(Role.SELLER, Role.ADMIN, scope=Scope.ORDERS_WRITE) | request_body(NewRefund),
-    responses={
-        200: ResponseSpec(JobView, generate_examples=False, description="decided, as the client waited for it"),
-        202: ResponseSpec(JobView, generate_examples=False),
-        **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
-    },
+    responses=ACCEPTED | PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
 )
 async def refund_order(request: Request[Any, Any, Any], order_id: FromPath[UUID]) -> ASGIResponse:
     """Accept a refund; a seller's is of their own part. The money goes back through the gateway afterwards."""

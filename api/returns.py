@@ -19,7 +19,7 @@ from api.openapi import PROBLEMS, request_body
 from api.orders import must_know
 from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse
-from api.submission import JobView, submit
+from api.submission import ACCEPTED, submit
 from domain.accounts.model import Role, Scope
 from domain.orders.fulfilment_model import LinesToShip
 from domain.orders.return_model import Answer, DecideReturn, ReceivedLines, ReceiveReturn, RequestReturn, Why
@@ -30,11 +30,7 @@ from infra.security import Principal
 
 READERS = allow(Role.BUYER, Role.GUEST, Role.SELLER, Role.ADMIN, scope=Scope.ORDERS_READ)
 SELLERS = allow(Role.SELLER, Role.ADMIN, scope=Scope.ORDERS_WRITE)
-ANSWERS: dict[int, ResponseSpec] = {
-    200: ResponseSpec(JobView, generate_examples=False, description="done, as the client waited for it"),
-    202: ResponseSpec(JobView, generate_examples=False),
-    **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
-}
+ANSWERS = ACCEPTED | PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
 
 
 class NewReturn(Struct, frozen=True, forbid_unknown_fields=True):

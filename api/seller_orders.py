@@ -20,7 +20,7 @@ from api.orders import Cancellation
 from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse
 from api.shipments import linked
-from api.submission import JobView, submit
+from api.submission import ACCEPTED, submit
 from domain.accounts.model import Role, Scope
 from domain.journal.model import Command
 from domain.orders.fulfilment_model import (
@@ -46,11 +46,7 @@ from infra.security import Principal
 
 SELLERS_READ = allow(Role.SELLER, Role.ADMIN, scope=Scope.ORDERS_READ)
 SELLERS_WRITE = allow(Role.SELLER, Role.ADMIN, scope=Scope.ORDERS_WRITE)
-ANSWERS: dict[int, ResponseSpec] = {
-    200: ResponseSpec(JobView, generate_examples=False, description="done, as the client waited for it"),
-    202: ResponseSpec(JobView, generate_examples=False),
-    **PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
-}
+ANSWERS = ACCEPTED | PROBLEMS(400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
 
 
 class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
@@ -50,6 +51,13 @@ class JobView(Struct, frozen=True):
     result: msgspec.Raw | None
     problem: Problem | None
     links: JobLinks
+
+
+ACCEPTED: dict[int, ResponseSpec] = {
+    200: ResponseSpec(JobView, generate_examples=False, description="done, as the client waited for it"),
+    202: ResponseSpec(JobView, generate_examples=False),
+}
+"""What a command that was accepted is answered with, but for its problems."""
 
 
 _ABOUT_ORDERS = {"place_orders"}

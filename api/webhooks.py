@@ -8,7 +8,7 @@ Whoever is believed isn't limited, because a flash sale's payments come from one
 """
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,7 @@ from api.decode import read_body
 from api.openapi import PROBLEMS
 from api.problems import ProblemError, refuse
 from api.submission import JobView, submit_noted
+from domain.journal.model import Command
 from domain.payments.model import TakeNotice
 from domain.payments.news import Notice
 from domain.rejections import Code
@@ -30,12 +31,12 @@ from infra.gateways.protocol import BadNoticeError, BadSignatureError, Gateway
 
 # As text: an unknown one is a 404.
 GatewayInPath = Annotated[str, PathParameter(schema_extra={"maxLength": 30, "pattern": "^[a-z][a-z0-9_]*$"})]
-_decode = msgspec.json.Decoder(TakeNotice).decode
+C = TypeVar("C", bound=Command)
 
 
-def principal_of(gateway: str) -> UUID:
-    """Who submits what a gateway says: an id made of its name, which is nobody else's."""
-    return UUID(bytes=hashlib.blake2b(f"gateway:{gateway}".encode(), digest_size=16).digest())
+def principal_of(name: str, kind: str = "gateway") -> UUID:
+    """Who submits what a gateway, or another party, says: an id made of its name, which is nobody else's."""
+    return UUID(bytes=hashlib.blake2b(f"{kind}:{name}".encode(), digest_size=16).digest())
 
 
 @post(
@@ -58,7 +59,7 @@ async def take_webhook(request: Request[Any, Any, Any], gateway: GatewayInPath) 
     except ProblemError:
         edge.rates.admit(request.scope, None)
         raise
-    command = _checked(TakeNotice(gateway, notice))
+    command = checked(TakeNotice(gateway, notice))
     return await submit_noted(request, edge, principal_of(gateway), command, key=notice.id)
 
 
@@ -70,9 +71,7 @@ def _known(edge: Edge, name: str) -> Gateway:
 
 
 async def _believed(request: Request[Any, Any, Any], edge: Edge, gateway: Gateway) -> Notice:
-    body = await read_body(request, edge.settings.body_bytes_max)
-    scope: Any = request.scope
-    fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope[FIELDS].items()}
+    body, fields = await as_it_came(request, edge)
     try:
         return gateway.verify(body, fields)
     except BadSignatureError as error:
@@ -81,13 +80,20 @@ async def _believed(request: Request[Any, Any, Any], edge: Edge, gateway: Gatewa
         raise refuse(400, Code.INVALID_REQUEST, str(error)[:2000]) from None
 
 
-def _checked(command: TakeNotice) -> TakeNotice:
+async def as_it_came(request: Request[Any, Any, Any], edge: Edge) -> tuple[bytes, dict[str, str]]:
+    """The bytes of a webhook and its header fields, as signatures are made of them."""
+    scope: Any = request.scope
+    fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope[FIELDS].items()}
+    return await read_body(request, edge.settings.body_bytes_max), fields
+
+
+def checked(command: C) -> C:
     """The command, if a worker can read it and PostgreSQL can keep it; raises a problem of status 400."""
     payload = encode(command)
     if b"\\u0000" in payload:
         raise refuse(400, Code.INVALID_REQUEST, "a string holds the character U+0000")
     try:
-        return _decode(payload)
+        return msgspec.json.decode(payload, type=type(command))
     except msgspec.MsgspecError as error:
         raise refuse(400, Code.INVALID_REQUEST, str(error)[:2000]) from None
 

@@ -38,10 +38,10 @@ from domain.payments.settlement import (
     Account,
     SettlementPlan,
     Settling,
-    ask_back,
     end_refund,
     hear,
     may_be_late,
+    pay_back,
     sell,
 )
 from domain.payments.sql import (
@@ -184,7 +184,7 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     """Write what was decided about the money of locked orders, and move the stock last."""
     conn, now, cancelled = batch.conn, batch.now, plan.cancelled
     for order_id, owed, cause in cancelled.refunds:
-        _refund_lines(accounts[order_id], owed, cause, plan)
+        pay_back(accounts[order_id], owed, plan, reason="lines were cancelled", cause=cause)
     # What is left of a promised order may cost nothing.
     free = {order_id for order_id in cancelled.versions if sell(accounts[order_id].order, plan)}
     await save_attempts(conn, plan.attempts.values(), now)
@@ -261,15 +261,6 @@ def _to_document(plan: SettlementPlan) -> set[UUID]:
     sold = [each.order_id for each in plan.postings if each.kind is PostingKind.SALE and each.order_id is not None]
     lines = [each.order_id for each in plan.cancelled.credits]
     return {*sold, *lines, *(each.order_id for each in plan.cancelled.shipping_credits)}
-
-
-def _refund_lines(account: Account, owed: int, cause: Cause, plan: SettlementPlan) -> None:
-    """Have what cancelled lines cost given back; an order that cost nothing has no payment to give back of."""
-    payment_id = account.order.payment_id
-    attempt = account.attempts.get(payment_id) if payment_id is not None else None
-    if attempt is not None and attempt.refundable_minor:
-        amount = min(owed, attempt.refundable_minor)
-        ask_back(account, attempt, amount, plan, reason="lines were cancelled", cause=cause)
 
 
 async def _move_holds(batch: Batch[Any], plan: SettlementPlan) -> Ended:

@@ -6,8 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from domain import ids
-from domain.journal.model import Command, Lane
-from domain.orders.model import LINES_CEILING, Fulfilment, LineNo, OrderStatus, Quantity
+from domain.orders.model import LINES_CEILING, Fulfilment, LineNo, OrderCommand, OrderStatus, Quantity
 from domain.text import LINE_PATTERN
 
 MANUAL = "manual"
@@ -29,14 +28,11 @@ class Units(Struct, frozen=True, forbid_unknown_fields=True):
 LinesToShip = Annotated[tuple[Units, ...], Meta(min_length=1, max_length=LINES_CEILING)]
 
 
-class AcceptSellerOrder(Command, frozen=True, omit_defaults=True):
+class AcceptSellerOrder(OrderCommand, frozen=True, omit_defaults=True):
     """Accept a seller order: its seller is going to ship it."""
 
     job: ClassVar[str] = "accept_seller_orders"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     seller_no: int
     reason: Reason = ""
 
@@ -44,19 +40,12 @@ class AcceptSellerOrder(Command, frozen=True, omit_defaults=True):
         """Rows it writes."""
         return 3
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class ShipSellerOrder(Command, frozen=True, omit_defaults=True):
+class ShipSellerOrder(OrderCommand, frozen=True, omit_defaults=True):
     """Ship units of a seller order, or all that is left of it. The shipment's id is the command's id."""
 
     job: ClassVar[str] = "ship_seller_orders"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     seller_no: int
     lines: LinesToShip | None = None
     carrier: CarrierName = MANUAL
@@ -67,19 +56,12 @@ class ShipSellerOrder(Command, frozen=True, omit_defaults=True):
         """Rows it writes."""
         return 4
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class DeliverSellerOrder(Command, frozen=True, omit_defaults=True):
+class DeliverSellerOrder(OrderCommand, frozen=True, omit_defaults=True):
     """Note that a shipment of a seller order has arrived, or all that are on their way."""
 
     job: ClassVar[str] = "deliver_seller_orders"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     seller_no: int
     shipment_id: UUID | None = None
     reason: Reason = ""
@@ -87,10 +69,6 @@ class DeliverSellerOrder(Command, frozen=True, omit_defaults=True):
     def weight(self) -> int:
         """Rows it writes, for one shipment or two."""
         return 6
-
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
 
 FulfilmentCommand = AcceptSellerOrder | ShipSellerOrder | DeliverSellerOrder

@@ -117,17 +117,27 @@ class PlaceOrder(Command, frozen=True, omit_defaults=True):
         return 5 + LINE_ROWS * len(self.lines) + 3 * len(self.codes) + 3 * len(self.reservation_ids)
 
 
-class CancelOrder(Command, frozen=True):
+class OrderCommand(Command, frozen=True):
+    """A command about an order: it waits for earlier unfinished ones of that order, its placing among them."""
+
+    lane: ClassVar[Lane] = Lane.ORDERS
+    ordered: ClassVar[bool] = True
+
+    order_id: UUID
+
+    def aggregate(self) -> UUID:
+        """The order."""
+        return self.order_id
+
+
+class CancelOrder(OrderCommand, frozen=True):
     """Cancel an order: whole, or the lines named by their numbers.
 
     With ``seller_id`` it is about that seller's part alone: whole, it takes the lines of which nothing has shipped.
     """
 
     job: ClassVar[str] = "cancel_orders"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     lines: Annotated[tuple[LineNo, ...], Meta(min_length=1, max_length=LINES_CEILING)] | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
     seller_id: UUID | None = None
@@ -136,19 +146,13 @@ class CancelOrder(Command, frozen=True):
         """Rows it writes, for an order of a few lines."""
         return 20
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class ApplyPromotions(Command, frozen=True):
+class ApplyPromotions(OrderCommand, frozen=True):
     """Price an unpaid order again, with these codes in place of those given before and whatever needs none."""
 
     job: ClassVar[str] = "apply_promotions"
     lane: ClassVar[Lane] = Lane.PRICING
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     codes: Codes = ()
     promotions: CodesMode = CodesMode.STRICT
 
@@ -156,27 +160,15 @@ class ApplyPromotions(Command, frozen=True):
         """Rows it writes, for an order of a few promotions."""
         return 10 + 3 * len(self.codes)
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class ConfirmOrder(Command, frozen=True):
+class ConfirmOrder(OrderCommand, frozen=True):
     """Confirm an order that costs nothing: its reservations become sales."""
 
     job: ClassVar[str] = "confirm_orders"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
-
-    order_id: UUID
 
     def weight(self) -> int:
         """Rows it writes, for an order of a few lines."""
         return 20
-
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
 
 class PlacedOrder(Struct, frozen=True):

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from domain.journal.model import Command, Lane
 from domain.money import Money
 from domain.orders.fulfilment_model import LinesToShip, Units
-from domain.orders.model import LINES_CEILING, Fulfilment, LineNo, OrderStatus, Quantity
+from domain.orders.model import LINES_CEILING, Fulfilment, LineNo, OrderCommand, OrderStatus, Quantity
 
 Why = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 Answer = Annotated[str, Meta(max_length=500)]
@@ -45,14 +44,11 @@ RETURN: Mapping[ReturnState, Mapping[ReturnStep, ReturnState]] = {
 }
 
 
-class RequestReturn(Command, frozen=True):
+class RequestReturn(OrderCommand, frozen=True):
     """Ask to send units back that were delivered. One return is made for each seller they are of."""
 
     job: ClassVar[str] = "request_returns"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     lines: LinesToShip
     reason: Why
 
@@ -60,19 +56,12 @@ class RequestReturn(Command, frozen=True):
         """Rows it writes, for two sellers."""
         return 5
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class DecideReturn(Command, frozen=True):
+class DecideReturn(OrderCommand, frozen=True):
     """Approve or reject a return; ``reason`` is the seller's answer."""
 
     job: ClassVar[str] = "decide_returns"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     return_id: UUID
     approve: bool
     reason: Answer = ""
@@ -80,10 +69,6 @@ class DecideReturn(Command, frozen=True):
     def weight(self) -> int:
         """Rows it writes."""
         return 3
-
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
 
 class ReceivedLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -97,17 +82,14 @@ class ReceivedLine(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 ReceivedLines = Annotated[tuple[ReceivedLine, ...], Meta(min_length=1, max_length=LINES_CEILING)]
 
 
-class ReceiveReturn(Command, frozen=True, omit_defaults=True):
+class ReceiveReturn(OrderCommand, frozen=True, omit_defaults=True):
     """Note what came back of a return: all of it, back on the shelf, unless ``lines`` say otherwise.
 
     What came back is refunded.
     """
 
     job: ClassVar[str] = "receive_returns"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     return_id: UUID
     lines: ReceivedLines | None = None
     reason: Answer = ""
@@ -115,10 +97,6 @@ class ReceiveReturn(Command, frozen=True, omit_defaults=True):
     def weight(self) -> int:
         """Rows it writes, for a few lines."""
         return 30
-
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
 
 class RequestedReturn(Struct, frozen=True):

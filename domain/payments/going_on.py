@@ -40,16 +40,9 @@ def _target(attempt: Attempt, amount_minor: int) -> Ready:
     return Ready(target)
 
 
-def _current(account: Account | None) -> Attempt | None:
-    """The attempt that counts of an order; None where nobody has begun to pay."""
-    if account is None or account.order.payment_id is None:
-        return None
-    return account.attempts.get(account.order.payment_id)
-
-
 def confirm(account: Account | None) -> Prepared:
     """Whether the buyer's payment may go on: where it has ended already, that is the answer."""
-    attempt = _current(account)
+    attempt = None if account is None else account.current
     if account is None or attempt is None:
         return Rejected(Rejection(409, Code.PAYMENT_STATE, "no payment of the order has been started"))
     if attempt.state in {AttemptState.PENDING, AttemptState.ACTION_REQUIRED} and wanted(account, attempt):
@@ -59,7 +52,7 @@ def confirm(account: Account | None) -> Prepared:
 
 def capture(account: Account | None) -> Prepared:
     """Whether what was authorized may be taken: as much as the order comes to now."""
-    attempt = _current(account)
+    attempt = None if account is None else account.current
     if account is None or attempt is None:
         return Rejected(Rejection(409, Code.PAYMENT_STATE, "no payment of the order has been started"))
     if attempt.state is AttemptState.CAPTURED:

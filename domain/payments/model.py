@@ -7,21 +7,19 @@ from msgspec import Struct
 
 from domain.journal.model import Command, Lane
 from domain.money import Money
-from domain.orders.model import OrderStatus, Payment
+from domain.orders.model import OrderCommand, OrderStatus, Payment
 from domain.payments.news import AttemptState, Capture, DisputeState, GatewayName, Notice, Reference, RefundState, Token
 
 ATTEMPTS_MAX = 50
 """How often the payment of an order may be tried."""
 
 
-class StartPayment(Command, frozen=True):
+class StartPayment(OrderCommand, frozen=True):
     """Pay an order by a gateway: the attempt that is started last is the one that counts. Its id is the command's."""
 
     job: ClassVar[str] = "start_payments"
     lane: ClassVar[Lane] = Lane.IO
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     gateway: GatewayName
     token: Token
     capture: Capture = Capture.NOW
@@ -30,45 +28,27 @@ class StartPayment(Command, frozen=True):
         """Rows it writes, for an order of a few lines."""
         return 20
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class ConfirmPayment(Command, frozen=True):
+class ConfirmPayment(OrderCommand, frozen=True):
     """Go on with an order's payment after the buyer has done what the gateway asked for."""
 
     job: ClassVar[str] = "confirm_payments"
     lane: ClassVar[Lane] = Lane.IO
-    ordered: ClassVar[bool] = True
-
-    order_id: UUID
 
     def weight(self) -> int:
         """Rows it writes, for an order of a few lines."""
         return 20
 
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
-
-class CapturePayment(Command, frozen=True):
+class CapturePayment(OrderCommand, frozen=True):
     """Take what was authorized for an order: what its last price version comes to."""
 
     job: ClassVar[str] = "capture_payments"
     lane: ClassVar[Lane] = Lane.IO
-    ordered: ClassVar[bool] = True
-
-    order_id: UUID
 
     def weight(self) -> int:
         """Rows it writes."""
         return 10
-
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
 
 class VoidPayment(Command, frozen=True):

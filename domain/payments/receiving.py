@@ -20,7 +20,7 @@ from domain.orders.lifecycle import FulfilmentStep, next_fulfilment, order_statu
 from domain.orders.return_model import ReceivedReturn, ReceivedUnits, ReceiveReturn, ReturnReceived, ReturnStep
 from domain.orders.returning import Return, SentBack, find, next_return
 from domain.payments.refunding import Wish, credits_of, give_back, left_of
-from domain.payments.settlement import Account, SettlementPlan, ask_back, tell
+from domain.payments.settlement import Account, SettlementPlan, pay_back, tell
 from domain.rejections import Code, Rejection
 
 
@@ -109,17 +109,13 @@ def _receive(
 def _refund(found: Return, account: Account, reason: str, cause: Cause, plan: SettlementPlan) -> int:
     """Have refunded what came back and wasn't before; return the amount in minor units."""
     order = account.order
-    attempt = account.attempts.get(order.payment_id) if order.payment_id is not None else None
     wish = Wish({n: units for n, came in found.received.items() if (units := min(came, _kept(account, n))) > 0})
     if not order.sold or not wish.units:
         return 0
     given = credits_of(order, wish, cause)
-    # What a bank or the gateway itself gave back before, the buyer has.
-    amount = min(given.amount_minor, 0 if attempt is None else attempt.refundable_minor)
     give_back(order, given, reason or "returned", cause, plan)
-    if amount and attempt is not None:
-        ask_back(account, attempt, amount, plan, reason="returned", cause=cause)
-    return amount
+    refund = pay_back(account, given.amount_minor, plan, reason="returned", cause=cause)
+    return 0 if refund is None else refund.amount_minor
 
 
 def _kept(account: Account, line_no: int) -> int:

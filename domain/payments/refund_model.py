@@ -5,9 +5,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from domain.journal.model import Command, Lane
 from domain.money import Money
-from domain.orders.model import LINES_CEILING, LineNo, OrderStatus, Payment, Quantity
+from domain.orders.model import LINES_CEILING, LineNo, OrderCommand, OrderStatus, Payment, Quantity
 
 
 class RefundLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -21,17 +20,14 @@ RefundLines = Annotated[tuple[RefundLine, ...], Meta(max_length=LINES_CEILING)]
 Sellers = Annotated[tuple[UUID, ...], Meta(max_length=LINES_CEILING)]
 
 
-class RefundOrder(Command, frozen=True, omit_defaults=True):
+class RefundOrder(OrderCommand, frozen=True, omit_defaults=True):
     """Give back what was paid for lines and for sellers' shipping; with neither named, all that is left.
 
     ``seller_id`` is the seller who asks: then it is about their seller order alone.
     """
 
     job: ClassVar[str] = "refund_orders"
-    lane: ClassVar[Lane] = Lane.ORDERS
-    ordered: ClassVar[bool] = True
 
-    order_id: UUID
     lines: RefundLines | None = None
     shipping: Sellers | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
@@ -40,10 +36,6 @@ class RefundOrder(Command, frozen=True, omit_defaults=True):
     def weight(self) -> int:
         """Rows it writes, for an order of a few lines."""
         return 30
-
-    def aggregate(self) -> UUID:
-        """The order."""
-        return self.order_id
 
 
 class RefundedUnits(Struct, frozen=True):

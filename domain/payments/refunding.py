@@ -29,7 +29,7 @@ from domain.orders.crediting import (
 from domain.orders.lifecycle import order_status
 from domain.payments.model import Refund
 from domain.payments.refund_model import RefundedOrder, RefundedUnits, RefundOrder
-from domain.payments.settlement import Account, SettlementPlan, ask_back, settle_up, tell
+from domain.payments.settlement import Account, SettlementPlan, pay_back, settle_up, tell
 from domain.rejections import Code, Rejection
 
 
@@ -155,25 +155,19 @@ def _shipping_left(order: OpenOrder) -> set[int]:
 
 def _refund(account: Account, wish: Wish, command: RefundOrder, cause: Cause, plan: SettlementPlan) -> BatchOutcome:
     order = account.order
-    attempt = account.attempts.get(order.payment_id) if order.payment_id is not None else None
-    refundable = 0 if attempt is None else attempt.refundable_minor
     given = credits_of(order, wish, cause)
     if not (given.lines or given.shipping):
         return Rejected(Rejection(409, Code.NOTHING_TO_REFUND, "nothing is left of it that could be refunded"))
-    if given.amount_minor and not refundable:
+    if given.amount_minor and not (account.current and account.current.refundable_minor):
         detail = "nothing of what was paid is left: the buyer's bank or the gateway itself has given it back"
         return Rejected(Rejection(409, Code.NOTHING_TO_REFUND, detail))
-    # The rest has been given back by somebody else already.
-    amount = min(given.amount_minor, refundable)
     give_back(order, given, command.reason, cause, plan)
-    refund = None
-    if amount and attempt is not None:
-        refund = ask_back(account, attempt, amount, plan, reason=command.reason or "refunded", cause=cause)
+    refund = pay_back(account, given.amount_minor, plan, reason=command.reason or "refunded", cause=cause)
     units = [RefundedUnits(c.line_no, c.quantity, Money(c.parts.charged_minor, order.currency)) for c in given.lines]
     return Succeeded(
         RefundedOrder(
             order.id,
-            Money(amount, order.currency),
+            Money(0 if refund is None else refund.amount_minor, order.currency),
             tuple(units),
             tuple(list(order.fulfilments)[each.seller_no] for each in given.shipping),
             None if refund is None else refund.payment_id,

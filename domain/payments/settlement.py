@@ -63,6 +63,11 @@ class Account(Struct):
     refunds: dict[tuple[UUID, int], Refund]
     held: set[UUID]
 
+    @property
+    def current(self) -> Attempt | None:
+        """The attempt that counts; None where nobody has begun to pay, and where nobody has to."""
+        return None if self.order.payment_id is None else self.attempts.get(self.order.payment_id)
+
 
 class Wanted(Struct, frozen=True):
     """What an order whose payment came late needs again: units by line, and uses of promotions."""
@@ -285,6 +290,15 @@ def settle_up(account: Account, attempt: Attempt, cause: Cause, plan: Settlement
     alive = order.payment_id == attempt.id and not order.expired and not is_cancelled(order)
     surplus = attempt.refundable_minor - (order.price.total_minor - order.credited_minor if alive else 0)
     return ask_back(account, attempt, surplus, plan, reason="nobody owes it", cause=cause) if surplus > 0 else None
+
+
+def pay_back(account: Account, owed_minor: int, plan: SettlementPlan, *, reason: str, cause: Cause) -> Refund | None:
+    """Ask for what a buyer is owed of an order to be given back, but for what a bank or the gateway itself has given
+    back already; None when that is nothing.
+    """
+    attempt = account.current
+    amount = 0 if attempt is None else min(owed_minor, attempt.refundable_minor)
+    return ask_back(account, attempt, amount, plan, reason=reason, cause=cause) if attempt and amount else None
 
 
 def ask_back(

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from domain.orders.model import PlaceOrder
 from ops.bench import checks
 from ops.bench.loop import ClosedLoop, encode_requests, endless
-from ops.bench.model import Scenario, percentiles
+from ops.bench.model import Scenario, Sizes, percentiles
 from ops.bench.orders import draw_orders
+from ops.bench.probe import Usage
 from ops.bench.stage import Scene, Stage
 
 DRAIN_SECONDS_MAX = 60.0
@@ -38,6 +41,40 @@ async def flow(stage: Stage, scene: Scene, orders: Sequence[PlaceOrder]) -> Scen
     sizes = stage.sizes
     base_url = await start_as_in_production(scene)
     load = ClosedLoop(base_url, endless(encode_requests(base_url, orders, stage.tokens)), connections=sizes.connections)
+    measured = await measure(scene, load, sizes)
+    problems = await checks.problems(scene.conn, load.accepted)
+    problems += unexpected_answers(load, {200, 202})
+    placed = await scene.conn.fetchval(PLACED, measured.began, measured.ended)
+    seconds, usage = measured.seconds, measured.usage
+    return Scenario(
+        orders_per_second=round(placed / seconds, 1),
+        accept_ms=percentiles(load.accept_seconds),
+        outcome_ms=percentiles(load.outcome_seconds),
+        rss_mb=usage.resident(),
+        rss_mb_processes=usage.resident_mb,
+        orders=placed,
+        seconds=round(seconds, 2),
+        cores=usage.cores,
+        cpu_us_per_order=usage.per_order(placed / seconds),
+        problems=problems,
+    )
+
+
+class Measured(Struct, frozen=True):
+    """When a load was measured, by the database's clock, and what it used of the machine."""
+
+    began: datetime
+    ended: datetime
+    usage: Usage
+
+    @property
+    def seconds(self) -> float:
+        """How long that was."""
+        return (self.ended - self.began).total_seconds()
+
+
+async def measure(scene: Scene, load: ClosedLoop, sizes: Sizes) -> Measured:
+    """Run a load warm, measure it, and let it come to its end."""
     await scene.calm()
     tidy_memory()
     running = asyncio.ensure_future(load.run())
@@ -51,22 +88,7 @@ async def flow(stage: Stage, scene: Scene, orders: Sequence[PlaceOrder]) -> Scen
     usage = probe.finish()
     load.stop()
     await asyncio.wait_for(running, DRAIN_SECONDS_MAX)
-    problems = await checks.problems(scene.conn, load.accepted)
-    problems += unexpected_answers(load, {200, 202})
-    placed = await scene.conn.fetchval(PLACED, began, ended)
-    seconds = (ended - began).total_seconds()
-    return Scenario(
-        orders_per_second=round(placed / seconds, 1),
-        accept_ms=percentiles(load.accept_seconds),
-        outcome_ms=percentiles(load.outcome_seconds),
-        rss_mb=usage.resident(),
-        rss_mb_processes=usage.resident_mb,
-        orders=placed,
-        seconds=round(seconds, 2),
-        cores=usage.cores,
-        cpu_us_per_order=usage.per_order(placed / seconds),
-        problems=problems,
-    )
+    return Measured(began, ended, usage)
 
 
 async def start_as_in_production(scene: Scene) -> str:

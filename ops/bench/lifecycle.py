@@ -4,7 +4,6 @@ An order is complete when every part of it has arrived and its commission was wo
 sellers is asked by admins, in turn, as by services that act for them.
 """
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +20,7 @@ from domain.pricing.version_sql import raise_version
 from infra.clock import new_id
 from infra.security import Tokens
 from ops.bench import checks
-from ops.bench.flow import DRAIN_SECONDS_MAX, now, tidy_memory, unexpected_answers, while_running
+from ops.bench.flow import measure, unexpected_answers
 from ops.bench.loop import ClosedLoop, Request, encode_requests, endless
 from ops.bench.model import Scenario, percentiles
 from ops.bench.orders import TOKEN_SECONDS, draw_orders
@@ -67,26 +66,14 @@ async def lifecycle(stage: Stage) -> Scenario:
         await _write_rule(scene.conn)
         base_url = await start_with_io(scene, {"PAYMENT_CONCURRENCY": str(sizes.connections)})
         load = ClosedLoop(base_url, endless(_requests(base_url, stage)), connections=sizes.connections)
-        await scene.calm()
-        tidy_memory()
-        running = asyncio.ensure_future(load.run())
-        await while_running(running, asyncio.sleep(sizes.warm_up_seconds))
-        probe = scene.probe()
-        probe.start()
-        load.measure()
-        began = await now(scene)
-        await while_running(running, probe.watch(sizes.seconds))
-        ended = await now(scene)
-        usage = probe.finish()
-        load.stop()
-        await asyncio.wait_for(running, DRAIN_SECONDS_MAX)
+        measured = await measure(scene, load, sizes)
         problems = await checks.problems(scene.conn, load.accepted, jobs=JOBS)
         problems += unexpected_answers(load, {200, 202})
-        completed = await scene.conn.fetchval(COMPLETED, began, ended)
+        completed = await scene.conn.fetchval(COMPLETED, measured.began, measured.ended)
         unposted = await scene.conn.fetchval(UNPOSTED)
         if unposted:
             problems.append(f"{unposted} paid orders have no sale or no commission in the ledger")
-        seconds = (ended - began).total_seconds()
+        seconds, usage = measured.seconds, measured.usage
         return Scenario(
             orders_per_second=round(completed / seconds, 1),
             outcome_ms=percentiles(load.outcome_seconds),

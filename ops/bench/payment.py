@@ -15,7 +15,7 @@ from domain.orders.model import PlaceOrder
 from domain.payments.model import StartPayment
 from domain.pricing.snapshot import SnapshotCommissions
 from ops.bench import checks
-from ops.bench.flow import DRAIN_SECONDS_MAX, now, tidy_memory, unexpected_answers, while_running
+from ops.bench.flow import measure, unexpected_answers
 from ops.bench.loop import WAIT_SECONDS, ClosedLoop, Request, encode_requests, endless
 from ops.bench.model import Percentiles, Scenario, percentiles
 from ops.bench.orders import draw_orders
@@ -76,28 +76,15 @@ async def _run(stage: Stage, name: str, env: Mapping[str, str]) -> Paid:
         requests = encode_requests(base_url, orders, stage.tokens, without_wait_every=0)
         paying = [_then_pays(base_url, r, stage.tokens[n % len(stage.tokens)]) for n, r in enumerate(requests)]
         load = ClosedLoop(base_url, endless(paying), connections=sizes.connections)
-        await scene.calm()
-        tidy_memory()
-        running = asyncio.ensure_future(load.run())
-        await while_running(running, asyncio.sleep(sizes.warm_up_seconds))
-        probe = scene.probe()
-        probe.start()
-        load.measure()
-        began = await now(scene)
-        await while_running(running, probe.watch(sizes.seconds))
-        ended = await now(scene)
-        usage = probe.finish()
-        load.stop()
-        await asyncio.wait_for(running, DRAIN_SECONDS_MAX)
+        measured = await measure(scene, load, sizes)
         problems = await checks.problems(scene.conn, load.accepted, jobs=JOBS)
         problems += unexpected_answers(load, {200, 202})
-        confirmed = await scene.conn.fetchval(CONFIRMED, began, ended)
+        confirmed = await scene.conn.fetchval(CONFIRMED, measured.began, measured.ended)
         unpaid = await scene.conn.fetchval(UNPAID)
         if unpaid:
             problems.append(f"{unpaid} orders were paid and aren't confirmed")
-        seconds = (ended - began).total_seconds()
-        outcome = percentiles(load.outcome_seconds)
-        return Paid(round(confirmed / seconds, 1), confirmed, round(seconds, 2), usage, outcome, problems)
+        seconds, outcome = measured.seconds, percentiles(load.outcome_seconds)
+        return Paid(round(confirmed / seconds, 1), confirmed, round(seconds, 2), measured.usage, outcome, problems)
 
 
 async def start_with_io(scene: Scene, env: Mapping[str, str]) -> str:

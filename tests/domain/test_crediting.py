@@ -1,5 +1,6 @@
 """What is given back of lines unit by unit, as laws."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,11 +47,7 @@ def test_of_some_units_their_share_rounded_half_up_is_given_back(line: LineAmoun
     assert abs(parts.tax_minor * quantity - line.tax_minor * units) * 2 <= quantity
 
 
-def test_more_units_than_are_left_are_an_error():
-    line = LineAmounts(100)
-    for done, units in ((NOTHING, 4), (Credited(3), 1), (NOTHING, 0)):
-        try:
-            credit_units(line, 3, done, units, 0)
-        except ValueError:
-            continue
-        raise AssertionError(f"{units} units after {done}")
+@pytest.mark.parametrize(("done", "units"), [(NOTHING, 4), (Credited(3), 1), (NOTHING, 0)])
+def test_more_units_than_are_left_are_an_error(done: Credited, units: int):
+    with pytest.raises(ValueError, match="of 3 units"):
+        credit_units(LineAmounts(100), 3, done, units, 0)

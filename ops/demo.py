@@ -30,7 +30,7 @@ from ops.processes import ALL_LANES
 from ops.sale import CURRENCY, Sale, Size, Wish, draw_up
 from ops.shopper import Shopper, Standing, shoppers
 from ops.staff import WAYS, Staff, Way
-from ops.story import ENDS_BY_ITSELF, PAID, Buyer, end_of
+from ops.story import ENDS_BY_ITSELF, PAID, Buyer, end_of, units_of_one_seller
 from ops.takings import count_takings
 from ops.target import Target, connect
 from ops.temporary import DEFAULTS, serving, temporary_stack
@@ -166,6 +166,7 @@ class _Crowd:
         self._room = asyncio.Semaphore(IN_FLIGHT_MAX)
         self.ends: dict[UUID, Standing] = {}
         self._whose: dict[UUID, Shopper] = {}
+        self._largest: dict[UUID, int] = {}
         self._open: list[Buyer] = []
         self.waits: list[float] = []
         self.repeats = 0
@@ -195,6 +196,7 @@ class _Crowd:
         if first.status == "succeeded" and first.job is not None:
             self.ends[first.job] = end_of(wish)
             self._whose[first.job] = shopper
+            self._largest[first.job] = units_of_one_seller(wish)
             buyer = Buyer(shopper, wish, first.job)
             await buyer.live()
             self.repeats += buyer.repeats
@@ -217,7 +219,10 @@ class _Crowd:
         self._open.clear()
 
     async def be_served(self, staff: Staff, count: int, step: Callable[[int], None]) -> None:
-        """Have the sellers see to orders that were paid, each in one of the ways in turn."""
+        """Have the sellers see to orders that were paid, each in one of the ways in turn.
+
+        The largest come first, so that each way gets one that can be sent in parts, whoever was quick to pay.
+        """
 
         async def serve(order: UUID, way: Way) -> None:
             async with self._room:
@@ -225,7 +230,8 @@ class _Crowd:
             step(1)
 
         async with shoppers() as group:
-            for number, order in enumerate(self.paid[:count]):
+            served = sorted(self.paid[:count], key=self._largest.__getitem__, reverse=True)
+            for number, order in enumerate(served):
                 group.create_task(serve(order, WAYS[number % len(WAYS)]))
 
     @property

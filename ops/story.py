@@ -7,6 +7,7 @@ order's; a buyer who is impatient about the order is so about paying, and sends 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from uuid import UUID
@@ -84,6 +85,16 @@ def end_of(wish: Wish) -> Standing:
     """How an order that was placed stands in the end."""
     several = len(wish.order.lines) > 1
     return (IN_PART if several else WHOLE).get(wish.story, PAID)
+
+
+def units_of_one_seller(wish: Wish) -> int:
+    """The most units that one seller is asked for and sends: none counts if the buyer cancels a line."""
+    if wish.story is Story.CANCELS_A_LINE_AND_PAYS:
+        return 0
+    units: Counter[UUID] = Counter()
+    for line in wish.order.lines:
+        units[line.seller_id] += line.quantity
+    return max(units.values())
 
 
 class Buyer:

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from api.carrier_webhooks import principal_of
+from api.webhooks import principal_of
 from domain.rejections import Code
 from infra.clock import new_id
 from infra.standard_webhooks import Signer
@@ -59,7 +59,7 @@ def test_a_parcel_that_has_arrived_is_delivered_once_by_its_carrier(shop: Shop):
     told = shop.fetch(
         "SELECT actor FROM events WHERE stream = $1 AND type = 'order.shipment_delivered'", UUID(shown["order_id"])
     )
-    assert [row["actor"] for row in told] == [principal_of("manual")]
+    assert [row["actor"] for row in told] == [principal_of("manual", "carrier")]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ from domain.journal.tables import (
     PausedLanes,
     Pending,
     Runs,
+    SubscriptionFailures,
+    Subscriptions,
     Workers,
 )
 from domain.orders.tables import (
@@ -93,6 +95,8 @@ TABLES = [
     Workers,
     Runs,
     Events,
+    Subscriptions,
+    SubscriptionFailures,
     Accounts,
     Sessions,
     RefreshTokens,

@@ -1,6 +1,7 @@
 """Migrations: run under an advisory lock, in one transaction with the note that they ran.
 
-Invariant: safe to run twice and at once. A crash at any point leaves the schema as it was before.
+Invariant: safe to run twice and at once. A crash at any point leaves the schema as it was before. After a restore into
+a new cluster the clock of events goes on from where the old one stood, before anything else is written.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from domain.journal.event_sql import rebase_clock
 from domain.journal.partitions import ensure_partitions
 
 _LOCK = 0x6F726472  # "ordr"
@@ -36,15 +38,16 @@ async def migrate(database_url: str) -> int:
             if not result.success:
                 raise RuntimeError(result.message or "the migration failed")
             after = await Migration.count()
-    await _partitions(database_url)
+    await _prepare(database_url)
     return int(after) - int(before)
 
 
-async def _partitions(database_url: str) -> None:
+async def _prepare(database_url: str) -> None:
     connection: Any = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
             await ensure_partitions(connection, datetime.now(UTC))
+            await rebase_clock(connection)
     finally:
         await connection.close()

@@ -18,6 +18,8 @@ RESERVED_CONNECTIONS = 5
 """Connections left to operators and migrations when boot checks what PostgreSQL allows."""
 SANDBOX_CONNECTIONS = 4
 """Connections of a worker to the books of the payment sandbox, where there is one."""
+SUBSCRIPTION_CONNECTIONS = 2
+"""Connections on which a worker of the lane ``io`` runs subscriptions."""
 
 # A generic plan made while a table was small would go on scanning it when it has grown; without sequential scans
 # it can't. Custom plans are made anew for each execution, and for each row of a foreign key check; left to choose,
@@ -134,11 +136,13 @@ async def check_connections(settings: Settings) -> None:
     finally:
         await connection.close()
     books = SANDBOX_CONNECTIONS * 2 if settings.sandbox_webhook_secret else 0
-    wanted = settings.api_connections_max * settings.http_processes + settings.worker_connections_max * 2 + books + 3
+    others = books + SUBSCRIPTION_CONNECTIONS + 3
+    wanted = settings.api_connections_max * settings.http_processes + settings.worker_connections_max * 2 + others
     if wanted > allowed:
-        sandbox = f" + {books} of the sandbox" if books else ""
+        more = f" + {books} of the sandbox" if books else ""
+        more += f" + {SUBSCRIPTION_CONNECTIONS} of subscriptions + 3"
         raise SettingError(
-            f"API_CONNECTIONS_MAX x HTTP_PROCESSES + WORKER_CONNECTIONS_MAX x 2{sandbox} + 3 = {wanted} connections,"
+            f"API_CONNECTIONS_MAX x HTTP_PROCESSES + WORKER_CONNECTIONS_MAX x 2{more} = {wanted} connections,"
             f" but PostgreSQL allows {allowed} (max_connections less {RESERVED_CONNECTIONS})"
         )
 

@@ -152,7 +152,7 @@ class EffectRunner:
                     others.append((claimed, outcome))
         return ready, await self._write(conn, lease, others, follow_ups)
 
-    def _running(self, conn: Any, run: Callable[[Batch[Any]], Awaitable[Sequence[Any]]]) -> Run:
+    def _running(self, conn: Any, run: Callable[[Batch[Any]], Awaitable[Sequence[Any]]]) -> Run[Claimed[Any]]:
         async def run_some(commands: Sequence[Claimed[Any]], lock_first: bool) -> Result:  # noqa: FBT001 - Run's signature
             batch: Batch[Any] = Batch(
                 conn,

@@ -14,10 +14,12 @@ from dramatiq.middleware import Middleware
 import jobs
 from domain.accounts.mail import SendAccountMail
 from domain.journal.declare import Job
+from domain.journal.model import Lane
 from infra import broker, telemetry
 from infra.boot import boot
 from infra.process import spare_collector, stop_requested
 from workers.engine import Engine
+from workers.subscriptions import Subscriptions
 
 log = telemetry.logger()
 STOP_MS = 15_000
@@ -26,18 +28,20 @@ THREAD_IDLE_MS = 250
 
 
 class EngineLifecycle(Middleware):
-    """Starts the engine on Dramatiq's event loop with the worker, and stops it before the threads."""
+    """Starts engine and subscriptions on Dramatiq's event loop with the worker, and stops them before the threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, *parts: Engine | Subscriptions) -> None:
+        self._parts = parts
 
     def after_worker_boot(self, _broker: Any, _worker: Any) -> None:
-        """Open the engine's pools."""
-        _on_loop(self._engine.start())
+        """Open their pools."""
+        for part in self._parts:
+            _on_loop(part.start())
 
     def before_worker_shutdown(self, _broker: Any, _worker: Any) -> None:
         """Finish the batches in hand."""
-        _on_loop(self._engine.stop())
+        for part in self._parts:
+            _on_loop(part.stop())
 
 
 def _on_loop(work: Any) -> None:
@@ -69,10 +73,13 @@ def main() -> None:
     engine = Engine(config, broker.jobs_of(config.worker_lanes(), jobs.load().values()))
     if SendAccountMail.job in engine.jobs and config.relay() is None:
         log.warning("mail_goes_to_this_log", setting="MAIL_URL")
+    parts: list[Engine | Subscriptions] = [engine]
+    if Lane.IO in config.worker_lanes():
+        parts.append(Subscriptions(config, jobs.load_subscriptions().values()))
     # A thread for each job: a job drains at most once in a process, and its bell must find a thread free.
     threads = max(len(engine.jobs), 1) + 1
     bells = broker.BellBroker(
-        config.redis_url, threads=threads, middleware=[*broker.middleware(), EngineLifecycle(engine)]
+        config.redis_url, threads=threads, middleware=[*broker.middleware(), EngineLifecycle(*parts)]
     )
     dramatiq.set_broker(bells)
     declare_actors(bells, engine)

@@ -1,10 +1,10 @@
-"""``@batch`` and ``@effect``: how a job says what it is.
+"""``@batch``, ``@effect`` and ``@subscription``: how a job, or what listens to events, says what it is.
 
 They only declare. The worker runs what is declared here; the api knows a job by its name. Both look at
 commands, so importing a job never imports the machinery that runs it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.connection import Connection
+from domain.journal.events import StoredEvent
 from domain.journal.model import (
     SYSTEM,
     BatchOutcome,
@@ -35,7 +36,29 @@ class LockFirst(Exception):  # noqa: N818 - a request to the engine, not an erro
     """Raised by a job whose hot rows are short or tight: start again, locking them before deciding."""
 
 
-class Batch(Generic[C]):
+class Following:
+    """A transaction in which commands are written that follow from it."""
+
+    def __init__(self, new_id: Callable[[], UUID]) -> None:
+        self.new_id = new_id
+        self.follow_ups: list[NewCommand] = []
+
+    def follow_up(
+        self, command: Command, correlation: str, *, principal: UUID = SYSTEM, delay_seconds: float = 0.0
+    ) -> None:
+        """Have another command written to the journal in this same transaction, and its bell rung after."""
+        new = NewCommand(
+            id=self.new_id(),
+            principal=principal,
+            command=command,
+            payload=_encode(command).decode(),
+            correlation=correlation,
+            delay_seconds=delay_seconds,
+        )
+        self.follow_ups.append(new)
+
+
+class Batch(Following, Generic[C]):
     """What one transaction of a job works on.
 
     ``lock_first`` is False on the first try, when hot rows are locked last; a job that raises
@@ -54,28 +77,32 @@ class Batch(Generic[C]):
         new_id: Callable[[], UUID],
         held: dict[str, Any] | None = None,
     ) -> None:
+        super().__init__(new_id)
         self.conn = conn
         self.commands = commands
         self.now = now
         self.limits = limits
         self.lock_first = lock_first
-        self.new_id = new_id
         self.held = {} if held is None else held
-        self.follow_ups: list[NewCommand] = []
 
-    def follow_up(
-        self, command: Command, correlation: str, *, principal: UUID = SYSTEM, delay_seconds: float = 0.0
+
+class EventBatch(Following):
+    """What one transaction of a subscription works on: the next events of its types, in the order they are read."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        events: Sequence[StoredEvent],
+        *,
+        now: datetime,
+        limits: Limits,
+        new_id: Callable[[], UUID],
     ) -> None:
-        """Have another command written to the journal in this same transaction, and its bell rung after."""
-        new = NewCommand(
-            id=self.new_id(),
-            principal=principal,
-            command=command,
-            payload=_encode(command).decode(),
-            correlation=correlation,
-            delay_seconds=delay_seconds,
-        )
-        self.follow_ups.append(new)
+        super().__init__(new_id)
+        self.conn = conn
+        self.events = events
+        self.now = now
+        self.limits = limits
 
 
 class Attempt(Generic[C]):
@@ -110,6 +137,7 @@ BatchFunction = Callable[[Batch[Any]], Awaitable[Sequence[BatchOutcome]]]
 EffectFunction = Callable[[Attempt[Any]], Awaitable[EffectOutcome]]
 PrepareFunction = Callable[[Batch[Any]], Awaitable[Sequence[Prepared]]]
 SettleFunction = Callable[[Batch[Any], Mapping[UUID, Any]], Awaitable[Sequence[BatchOutcome]]]
+SubscriptionFunction = Callable[[EventBatch], Awaitable[None]]
 
 
 class BatchJob(Struct, frozen=True):
@@ -164,8 +192,23 @@ class EffectJob(Struct, frozen=True):
         return self.lease_seconds * 0.45
 
 
+class Subscription(Struct, frozen=True):
+    """Something that hears of every event of some types once: in the transaction that notes that it has.
+
+    ``types`` is None for all. One that is new begins with the first event there is, or, with ``from_now``, with those
+    that come. An event it can't take is noted in ``subscription_failures`` and passed over.
+    """
+
+    name: str
+    run: SubscriptionFunction
+    types: frozenset[str] | None
+    events_max: int
+    from_now: bool
+
+
 Job = BatchJob | EffectJob
 _registry: dict[str, Job] = {}
+_subscriptions: dict[str, Subscription] = {}
 
 
 def _register(job: Job) -> None:
@@ -222,6 +265,31 @@ def effect(
         return job
 
     return declare
+
+
+def subscription(
+    name: str, types: Iterable[str] | None, *, events_max: int = 1_000, from_now: bool = False
+) -> Callable[[SubscriptionFunction], Subscription]:
+    """Declare what is to hear of events; see :class:`Subscription`.
+
+    The function may write rows and have commands follow. It is called with up to ``events_max`` events, and again with
+    fewer of them when it raises.
+    """
+
+    def declare(function: SubscriptionFunction) -> Subscription:
+        wanted = None if types is None else frozenset(types)
+        declared = Subscription(name=name, run=function, types=wanted, events_max=events_max, from_now=from_now)
+        known = _subscriptions.setdefault(name, declared)
+        if known.run.__qualname__ != function.__qualname__:
+            raise ValueError(f"two subscriptions are named {name}: {known.run.__qualname__}, {function.__qualname__}")
+        return declared
+
+    return declare
+
+
+def subscribed() -> dict[str, Subscription]:
+    """Every declared subscription by name. Complete once ``jobs`` has been imported."""
+    return dict(_subscriptions)
 
 
 def registered() -> dict[str, Job]:

@@ -133,3 +133,23 @@ class Events(Table):
     at = Timestamptz()
     position = BigInt(default=None)
     xid = Xid8()
+
+
+class Subscriptions(Table):
+    """How far each subscription has read the events."""
+
+    name = Text(primary_key=True, default=None)
+    xid = Xid8()
+    position = BigInt(default=None)
+    updated_at = Timestamptz()
+
+
+class SubscriptionFailures(Table):
+    """Events that a subscription could not take."""
+
+    name = Text(primary_key=True, default=None)
+    stream = UUID(default=None)
+    version = Integer(default=None)
+    position = BigInt(default=None)
+    error = Text(default=None)
+    at = Timestamptz()

@@ -8,7 +8,7 @@ from domain.catalog import sql as catalog
 from domain.inventory import hold_sql, limit_sql, stock_sql
 from domain.inventory import reads as inventory_reads
 from domain.inventory import sql as inventory
-from domain.journal import answers_sql
+from domain.journal import answers_sql, event_reads, event_sql
 from domain.journal import reads as journal_reads
 from domain.journal import sql as journal
 from domain.orders import reads as order_reads
@@ -71,6 +71,7 @@ INSERT INTO limited_holds (variant_id, seller_id, buyer, reservation_id, most, w
 INSERT INTO movements (cause_id, kind, variant_id, seller_id, reserved_delta, actor)
     SELECT id, 'reserved', variant, seller, 1, buyer FROM numbers;
 INSERT INTO events (stream, version, type, data, actor) SELECT id, 1, 'order.placed', '{{}}', buyer FROM numbers;
+INSERT INTO subscriptions (name, xid, position) SELECT 's' || n, '0', 0 FROM generate_series(1, 5) AS n;
 {taxonomy_rows.FILL}
 {sandbox_rows.FILL}
 {cart_rows.FILL}
@@ -89,6 +90,7 @@ def statements(sample: Any) -> Arguments:
     return {
         **_of_the_queue(sample),
         **_of_jobs(sample),
+        **_of_events(sample),
         **_of_orders(sample),
         **order_rows.statements(sample),
         **fulfilment_rows.statements(sample),
@@ -170,6 +172,24 @@ def _of_jobs(sample: Any) -> Arguments:
         (r, "RESUME_LANE"): ("orders",),
         (r, "PAUSED_LANES"): (),
         (r, "LIVE_WORKERS"): (),
+    }
+
+
+def _of_events(sample: Any) -> Arguments:
+    ids: list[UUID] = sample["ids"]
+    count = len(ids)
+    r, e = event_reads.__name__, event_sql.__name__
+    return {
+        (r, "READ_EVENTS"): (0, 0, 500, ["order.placed"]),
+        (r, "LOAD_EVENTS"): (ids, [1] * count),
+        (r, "LOAD_DUE"): (["s1", "s2"], "io"),
+        (r, "LOAD_SUBSCRIPTIONS"): (1_000,),
+        (e, "FOUND_SUBSCRIPTIONS"): (["s1", "new"], [False, True]),
+        (e, "LOCK_SUBSCRIPTION"): ("s1",),
+        (e, "MOVE_SUBSCRIPTION"): ("s1", 1, 1),
+        (e, "NOTE_FAILURES"): ("s1", ids, [1] * count, [1] * count, ["e"] * count),
+        (e, "LAST_AGAINST_CLOCK"): (),
+        (e, "FORGET_RUNS"): (2**62,),
     }
 
 

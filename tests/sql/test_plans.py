@@ -26,6 +26,8 @@ MODULES = [
     "domain.journal.sql",
     "domain.journal.answers_sql",
     "domain.journal.reads",
+    "domain.journal.event_reads",
+    "domain.journal.event_sql",
     "domain.orders.sql",
     "domain.orders.reads",
     "domain.orders.fulfilment_sql",

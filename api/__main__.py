@@ -10,6 +10,7 @@ from granian.server.mp import MPServer
 from infra.boot import boot
 from infra.security import Tokens
 from infra.settings import SettingError, end
+from infra.siblings import counting_together
 from infra.signing import KeySetError
 
 
@@ -34,21 +35,22 @@ def serve(target: str) -> None:
     except KeySetError as error:
         end(SettingError(f"SIGNING_KEYS_FILE: {error}"))
     os.environ["ORDERMILL_PARENT"] = str(os.getpid())
-    Server(
-        target,
-        factory=True,
-        address=settings.http_host,
-        port=settings.http_port,
-        interface=Interfaces.ASGI,
-        workers=settings.http_processes,
-        loop=Loops.uvloop,
-        websockets=False,
-        backlog=2048,
-        backpressure=4096,
-        log_level=LogLevels.warning,
-        workers_kill_timeout=15,
-        respawn_failed_workers=True,
-    ).serve()
+    with counting_together(settings.http_processes):
+        Server(
+            target,
+            factory=True,
+            address=settings.http_host,
+            port=settings.http_port,
+            interface=Interfaces.ASGI,
+            workers=settings.http_processes,
+            loop=Loops.uvloop,
+            websockets=False,
+            backlog=2048,
+            backpressure=4096,
+            log_level=LogLevels.warning,
+            workers_kill_timeout=15,
+            respawn_failed_workers=True,
+        ).serve()
 
 
 if __name__ == "__main__":

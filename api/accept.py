@@ -8,6 +8,8 @@ awaits Redis, its buffer is bounded, and its death ends the process.
 import asyncio
 import os
 import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,7 +21,7 @@ from api.problems import key_reused, refuse
 from domain.journal import sql
 from domain.journal.model import Command, NewCommand
 from domain.rejections import Code
-from infra import postgres, telemetry
+from infra import metrics, postgres, telemetry
 
 log = telemetry.logger()
 
@@ -131,6 +133,7 @@ class Accept:
             _die(flight)
 
     async def _write(self, group: list[_Entry]) -> None:
+        started = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + WRITE_SECONDS_MAX
         retry = RETRY_SECONDS
         while True:
@@ -150,6 +153,8 @@ class Accept:
                 await asyncio.sleep(retry)
                 retry *= 2
             else:
+                metrics.ACCEPT_COMMANDS.observe(len(group))
+                metrics.ACCEPT_SECONDS.observe(time.perf_counter() - started)
                 return
 
     async def _bisect(self, group: list[_Entry], error: Exception) -> None:
@@ -173,7 +178,10 @@ class Accept:
             else:
                 lost.append(entry)
         if written:
-            self._ring(_jobs_of([entry for entry in fresh if entry.new.id in written]))
+            new = [entry for entry in fresh if entry.new.id in written]
+            self._ring(_jobs_of(new))
+            for job, number in Counter(entry.new.command.job for entry in new).items():
+                metrics.ACCEPTED.labels(job).inc(number)
         if lost or lookups:
             await _answer_from_keys(conn, lost + lookups)
 

@@ -31,6 +31,7 @@ from api import (
     jobs,
     keys,
     ledger,
+    metering,
     notes,
     offers,
     operation,
@@ -146,9 +147,9 @@ def correlate(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, send_on)
         finally:
-            telemetry.log_request(
-                scope["method"], scope["path"], status, (time.perf_counter() - started) * 1000, scope[CORRELATION]
-            )
+            seconds = time.perf_counter() - started
+            metering.count(scope, status, seconds)
+            telemetry.log_request(scope["method"], scope["path"], status, seconds * 1000, scope[CORRELATION])
 
     return middleware
 
@@ -165,7 +166,7 @@ async def docs(request: Request[Any, Any, Any]) -> Response[str]:
     return Response(render(_description(request.app)), media_type="text/html")
 
 
-HANDLERS = (*ROUTERS, schema, docs)
+HANDLERS = (*ROUTERS, schema, docs, metering.tell)
 """All that is served."""
 
 

@@ -19,10 +19,11 @@ from api.known_keys import KnownKeys
 from api.rates import Rates
 from api.waiters import Waiters
 from domain.pricing.book import empty_book
-from infra import postgres, telemetry
+from infra import exposition, postgres, telemetry
 from infra.broker import Doorbell
 from infra.carriers.registry import carriers_of
 from infra.encryption import Sealer
+from infra.figures import Figures
 from infra.gateways.registry import gateways_of
 from infra.passwords import Passwords
 from infra.recent import Recent
@@ -87,6 +88,9 @@ class Edge:
         self.freshness: Freshness
         self.kept: KeptReads
         self.api_keys: KnownKeys
+        self.figures: Figures
+        self.counted: Any = None
+        """What ``GET /metrics`` tells: a registry."""
 
     async def start(self) -> None:
         """Open the pool and start the loops."""
@@ -102,6 +106,8 @@ class Edge:
         self.freshness = Freshness(self.pool)
         self.kept = KeptReads(self.pool, self.freshness, settings.redis_url)
         self.api_keys = KnownKeys(self.pool, self.freshness)
+        self.figures = Figures(self.pool, self.doorbell)
+        self.counted = exposition.registry_of(self.figures)
         self.accept.start()
         self.waiters.start()
         self.freshness.start()

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pybreaker
 from msgspec import Struct
 
-from infra import telemetry
+from infra import metrics, telemetry
 from infra.settings import Settings
 
 log = telemetry.logger()
@@ -75,6 +75,9 @@ class Party:
         self._error = ""
         self._closed_at = 0.0
         self._trying = False
+        self._open = metrics.BREAKER_OPEN.labels(name)
+        self._trips = metrics.BREAKER_TRIPS.labels(name)
+        self._open.set(0)
         self._breaker = pybreaker.CircuitBreaker(
             fail_max=bounds.failures,
             reset_timeout=bounds.open_seconds,
@@ -147,7 +150,9 @@ class Party:
             self._closed_at = time.monotonic() + self._bounds.open_seconds
         if before == now:
             return
+        self._open.set(now != pybreaker.STATE_CLOSED)
         if now == pybreaker.STATE_OPEN:
+            self._trips.inc()
             log.warning("breaker_open", party=self.name, seconds=self._bounds.open_seconds, error=self._error)
         elif now == pybreaker.STATE_CLOSED:
             log.info("breaker_closed", party=self.name)

@@ -147,6 +147,14 @@ async def check_connections(settings: Settings) -> None:
         )
 
 
+def is_gone(conn: Any) -> bool:
+    """Whether a connection is beyond use. One of a pool that broke has been taken back, and says so by raising."""
+    try:
+        return bool(conn.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
 @asynccontextmanager
 async def transaction(conn: Any, begin: str = BEGIN) -> AsyncIterator[None]:
     """Run a short transaction under the session limits; commit, or roll back when the body raises."""
@@ -154,7 +162,7 @@ async def transaction(conn: Any, begin: str = BEGIN) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        if not conn.is_closed():
+        if not is_gone(conn):
             await conn.execute("ROLLBACK")
         raise
     await conn.execute("COMMIT")

@@ -45,6 +45,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     signing_keys_file: Annotated[str, Meta(max_length=4_096)] = ""
     lanes: Annotated[str, Meta(max_length=200)] = "orders,stock,pricing,io,payouts,sweeps"
     sentry_dsn: Annotated[str, Meta(max_length=2_000)] = ""
+    metrics_host: Annotated[str, Meta(max_length=253)] = "127.0.0.1"
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     mail_url: Annotated[str, Meta(pattern="^(console:$|smtps?://)", max_length=2_000)] = relay.CONSOLE

@@ -18,6 +18,7 @@ from domain.inventory.limit_sql import has_due_of_buyers, load_taken, lock_buyer
 from domain.inventory.model import ReservationStatus, StockKey
 from domain.journal.declare import Batch, LockFirst, batch
 from domain.journal.model import SYSTEM, BatchOutcome
+from domain.journal.tally import Tally
 from domain.orders import placement
 from domain.orders.basket import Pricing
 from domain.orders.demand import offers_of
@@ -71,6 +72,8 @@ async def place_orders(batch: Batch[PlaceOrder]) -> Sequence[BatchOutcome]:
         if not await inventory.apply_stock(conn, plan.stock):
             raise LockFirst
     _confirm_free(batch, plan)
+    for order in plan.orders:
+        batch.tally(Tally.ORDERS_PLACED, order.currency)
     return plan.outcomes
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from domain.journal.declare import Attempt, Batch, effect
 from domain.journal.model import BatchOutcome, Claimed, EffectOutcome, Succeeded
+from domain.journal.tally import Tally
 from domain.payments.model import CheckPayment
 from domain.payments.news import News
 from domain.payments.reconciliation import ReconcileCharges, Reconciled, RefundOrphan, compare, references_of
@@ -51,6 +52,7 @@ def _give_back(batch: Batch[ReconcileCharges], claimed: Claimed[ReconcileCharges
     batch.follow_up(RefundOrphan(gateway, reference, amount, currency, captured), claimed.correlation)
     figures = {"gateway": gateway, "reference": reference, "amount_minor": amount, "currency": currency}
     log.error("orphaned_charge", **figures)
+    batch.tally(Tally.ALARMS, "orphaned_charge")
     telemetry.report(AlarmError(f"orphaned_charge: {figures}"), job=ReconcileCharges.job)
 
 

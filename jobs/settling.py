@@ -21,6 +21,7 @@ from domain.inventory.sql import Ended, end_reservations, movement_rows, reserva
 from domain.journal.declare import Batch
 from domain.journal.model import SYSTEM, Cause
 from domain.journal.sql import insert_events
+from domain.journal.tally import Tally
 from domain.orders.cancellation import CancellationPlan, OpenOrder
 from domain.orders.model import Fulfilment
 from domain.orders.sql import apply_cancellations, save_orders
@@ -64,6 +65,7 @@ from jobs.late import shelf_of
 
 log = telemetry.logger()
 DOCUMENTS_DELAY_SECONDS = 2
+_TALLIED = {PostingKind.CAPTURE: Tally.CAPTURED_MINOR, PostingKind.REFUND_PAID: Tally.REFUNDED_MINOR}
 
 
 class AlarmError(Exception):
@@ -207,6 +209,7 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     for (order_id, cause_id), amounts in taken_back.items():
         posted += postings.commission_reversed(orders[order_id], cause_id, amounts)
     await write_postings(conn, posted, now)
+    tally_money(batch, posted)
     await write_postings(conn, await _paid_by_banks(conn, accounts, plan), now)
     correlations = {event.stream: event.correlation for event in plan.events + cancelled.events}
     # Nobody waits for a document: a little later there are many to issue at once.
@@ -219,7 +222,15 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     for alarm in plan.alarms:
         figures = {"payment_id": str(alarm.payment_id), "order_id": str(alarm.order_id), "detail": alarm.detail}
         log.error(alarm.what, **figures)
+        batch.tally(Tally.ALARMS, alarm.what)
         telemetry.report(AlarmError(f"{alarm.what}: {figures}"), job=batch.commands[0].command.job)
+
+
+def tally_money(batch: Batch[Any], posted: Iterable[Posting]) -> None:
+    """Count what has come from buyers, and what went back to them."""
+    for each in posted:
+        if each.kind in _TALLIED:
+            batch.tally(_TALLIED[each.kind], each.currency, sum(moved.amount_minor for moved in each.transfers))
 
 
 async def _paid_by_banks(conn: Connection, accounts: Mapping[UUID, Account], plan: SettlementPlan) -> list[Posting]:

@@ -11,6 +11,7 @@ import msgspec
 
 from domain.journal.declare import Batch, batch
 from domain.journal.model import SYSTEM, BatchOutcome, Succeeded
+from domain.journal.tally import Tally
 from domain.pricing.promotion_edit import Step
 from domain.pricing.promotion_model import PromotionState, StoredPromotion
 from domain.pricing.promotion_sql import change_of, change_promotions, compare_uses, lock_over, next_limited
@@ -36,6 +37,7 @@ async def sweep_promotions(batch: Batch[SweepPromotions]) -> Sequence[BatchOutco
     differing = await compare_uses(conn, limited)
     for each in differing:
         _raise_alarm(each)
+        batch.tally(Tally.ALARMS, "promotion_uses_differ")
     over = await lock_over(conn, batch.now, STEP_ENDS)
     changes = [change_of(before, _ended(before), Step.END) for before in over]
     await change_promotions(conn, changes, batch.now, actor=SYSTEM, correlation=claimed.correlation)

@@ -27,11 +27,13 @@ from domain.journal.model import (
     Rejected,
     Succeeded,
 )
+from domain.journal.tally import sum_of
 from domain.limits import Limits
 from infra import postgres, telemetry
 from infra.clock import new_id
 from workers.endings import Ending, ending_of
 from workers.halving import SAVEPOINT, Result, run_by_halves
+from workers.meters import Counts, Meter
 
 log = telemetry.logger()
 
@@ -102,6 +104,7 @@ class BatchRunner:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(job.command)
         self._claim = sql.CLAIM_ORDERED if job.command.ordered else sql.CLAIM
         self._held: dict[str, Any] = {}
+        self._meter = Meter(job)
         self._failures = 0
         self._failed_ids: frozenset[UUID] = frozenset()
 
@@ -128,12 +131,14 @@ class BatchRunner:
             raise
         self._failures = 0
         cursor.advance(max(row["run_at"] for row in rows))
+        seconds = time.perf_counter() - started
+        self._meter.batch(len(rows), seconds, counts)
         log.info(
             "batch",
             job=self.job.name,
             claimed=len(rows),
-            **counts,
-            ms=round((time.perf_counter() - started) * 1000, 2),
+            **counts.outcomes,
+            ms=round(seconds * 1000, 2),
             correlations=correlations,
         )
         return report
@@ -147,7 +152,7 @@ class BatchRunner:
             rows = await conn.fetch(self._claim, name, EPOCH, self._commands_max, self._rows_max, lane)
         return rows or await conn.fetch(sql.CLAIM_SOLO, name, lane)
 
-    async def _finish(self, conn: Any, rows: Sequence[Any]) -> tuple[Report, dict[str, int], list[str]]:
+    async def _finish(self, conn: Any, rows: Sequence[Any]) -> tuple[Report, Counts, list[str]]:
         ids = [row["id"] for row in rows]
         note = asyncio.ensure_future(self._note(rows[0]["xid"], ids))
         try:
@@ -162,12 +167,15 @@ class BatchRunner:
         ready = [c for c in commands if c.attempts < self._attempts_max]
         now = datetime.now(UTC)
         follow_ups: list[Any] = []
+        ran: list[Batch[Any]] = []
         if ready:
             settled, follow_ups = await run_by_halves(
-                conn, ready, lambda some, lock_first: self._run(conn, some, now, lock_first=lock_first)
+                conn, ready, lambda some, lock_first: self._run(conn, some, now, ran, lock_first=lock_first)
             )
             outcomes += settled
-        return await self._record(conn, outcomes, follow_ups)
+        report, counts, correlations = await self._record(conn, outcomes, follow_ups)
+        counts.tallies = sum_of(ran)
+        return report, counts, correlations
 
     async def _note(self, xid: int, ids: list[UUID]) -> None:
         # On another connection, so that the note outlives a crash of this process.
@@ -200,32 +208,42 @@ class BatchRunner:
                 commands.append(claimed)
         return commands, broken
 
-    async def _run(self, conn: Any, commands: Sequence[Claimed[Any]], now: datetime, *, lock_first: bool) -> Result:
+    async def _run(
+        self,
+        conn: Any,
+        commands: Sequence[Claimed[Any]],
+        now: datetime,
+        ran: list[Batch[Any]],
+        *,
+        lock_first: bool,
+    ) -> Result:
         batch = Batch(
             conn, commands, now=now, limits=self._limits, lock_first=lock_first, new_id=new_id, held=self._held
         )
-        return await self.job.run(batch), batch.follow_ups
+        outcomes = await self.job.run(batch)
+        ran.append(batch)
+        return outcomes, batch.follow_ups
 
     async def _record(
         self, conn: Any, outcomes: list[tuple[Claimed[Any], BatchOutcome]], follow_ups: list[Any]
-    ) -> tuple[Report, dict[str, int], list[str]]:
+    ) -> tuple[Report, Counts, list[str]]:
         finished: list[Ending] = []
         parked: list[tuple[UUID, int, int, datetime | None, str]] = []
         deferred: list[tuple[Claimed[Any], float]] = []
-        counts = {"succeeded": 0, "rejected": 0, "failed": 0, "deferred": 0}
+        counts = Counts()
         for claimed, outcome in outcomes:
             match outcome:
                 case Succeeded() | Rejected():
                     finished.append(ending_of(claimed, outcome))
-                    counts[finished[-1][1]] += 1
+                    counts.end(outcome)
                 case Faulted(error, cause):
-                    counts["failed"] += 1
+                    counts.outcomes["failed"] += 1
                     parked.append((claimed.id, claimed.attempts, 0, None, error))
                     log.error("parked", job=self.job.name, job_id=str(claimed.id), error=error)
                     cause = cause or telemetry.ParkedError(error)
                     telemetry.report(cause, job_id=str(claimed.id), job=self.job.name)
                 case Deferred(seconds):
-                    counts["deferred"] += 1
+                    counts.outcomes["deferred"] += 1
                     deferred.append((claimed, seconds))
         await sql.insert_outcomes(conn, finished)
         await sql.park(conn, self.job.name, parked)
@@ -251,7 +269,7 @@ class BatchRunner:
         return report, counts, [c.correlation for c, _ in outcomes]
 
     async def _roll_back(self, conn: Any) -> None:
-        if conn.is_closed():
+        if postgres.is_gone(conn):
             return
         try:
             await asyncio.wait_for(conn.execute("ROLLBACK"), timeout=2)
@@ -265,11 +283,12 @@ class BatchRunner:
             telemetry.report(error, job=self.job.name)
         if not ids:
             return
+        self._meter.failed(len(ids), postgres.classify(error))
         same = frozenset(ids)
         self._failures = self._failures + 1 if same & self._failed_ids else 1
         self._failed_ids = same
         log.warning("batch_failed", job=self.job.name, claimed=len(ids), failures=self._failures, error=repr(error))
-        if self._failures >= INFRASTRUCTURE_FAILURES_MAX and not conn.is_closed():
+        if self._failures >= INFRASTRUCTURE_FAILURES_MAX and not postgres.is_gone(conn):
             # Only now, after the rollback: on a second connection while the batch was open this would hang unseen.
             costs = 1 if postgres.classify(error) is postgres.Failure.DATA else 0
             async with postgres.transaction(conn):

@@ -6,13 +6,14 @@ again when the lease ends, and a holder that was too slow finds its token gone a
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from domain.journal import sql
 from domain.journal.declare import Attempt, Batch, EffectJob, PrepareFunction
@@ -30,11 +31,13 @@ from domain.journal.model import (
     Succeeded,
     TryAgain,
 )
+from domain.journal.tally import sum_of
 from domain.limits import Limits
 from infra import postgres, telemetry
 from infra.clock import new_id
 from workers.endings import Ending, ending_of
 from workers.halving import SAVEPOINT, Result, Run, run_by_halves
+from workers.meters import Counts, Meter
 
 log = telemetry.logger()
 
@@ -58,10 +61,11 @@ class Leased(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """The ids that ended, and the jobs to ring for."""
+    """The ids that ended, the jobs to ring for, and what is to be counted once it is committed."""
 
     ended: list[UUID]
     ring: set[type[Command]]
+    counts: Counts = field(default_factory=Counts)
 
 
 class EffectRunner:
@@ -73,6 +77,7 @@ class EffectRunner:
         self._limits = limits or Limits()
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(job.command)
         self._held: dict[str, Any] = {}
+        self._meter = Meter(job)
 
     async def claim(self, conn: Any, lease: UUID, room: int) -> tuple[list[Leased], Report]:
         """Lease up to ``room`` due commands and prepare them; what ends there already is in the report.
@@ -102,6 +107,8 @@ class EffectRunner:
             if job.prepare is not None and held:
                 held, report = await self._prepare(conn, lease, held, job.prepare)
                 report.ended.extend(parked)
+            report.counts.outcomes["failed"] += len(parked)
+        self._meter.ended(report.counts)
         return held, report
 
     def _decode(
@@ -139,8 +146,9 @@ class EffectRunner:
     ) -> tuple[list[Leased], Report]:
         leases = {leased.claimed.id: leased for leased in held}
         await conn.execute(SAVEPOINT)
+        ran: list[Batch[Any]] = []
         settled, follow_ups = await run_by_halves(
-            conn, [leased.claimed for leased in held], self._running(conn, prepare)
+            conn, [leased.claimed for leased in held], self._running(conn, prepare, ran)
         )
         ready: list[Leased] = []
         others: list[tuple[Claimed[Any], Any]] = []
@@ -150,9 +158,13 @@ class EffectRunner:
                     ready.append(msgspec.structs.replace(leases[claimed.id], given=given))
                 case _:
                     others.append((claimed, outcome))
-        return ready, await self._write(conn, lease, others, follow_ups)
+        report = await self._write(conn, lease, others, follow_ups)
+        report.counts.tallies = sum_of(ran)
+        return ready, report
 
-    def _running(self, conn: Any, run: Callable[[Batch[Any]], Awaitable[Sequence[Any]]]) -> Run[Claimed[Any]]:
+    def _running(
+        self, conn: Any, run: Callable[[Batch[Any]], Awaitable[Sequence[Any]]], ran: list[Batch[Any]]
+    ) -> Run[Claimed[Any]]:
         async def run_some(commands: Sequence[Claimed[Any]], lock_first: bool) -> Result:  # noqa: FBT001 - Run's signature
             batch: Batch[Any] = Batch(
                 conn,
@@ -163,12 +175,20 @@ class EffectRunner:
                 new_id=new_id,
                 held=self._held,
             )
-            return await run(batch), batch.follow_ups
+            outcomes = await run(batch)
+            ran.append(batch)
+            return outcomes, batch.follow_ups
 
         return run_some
 
     async def attempt(self, leased: Leased) -> EffectOutcome:
         """Try once, with a deadline under half the lease; an exception or the deadline means: try again."""
+        started = time.perf_counter()
+        outcome = await self._try(leased)
+        self._meter.tried(outcome, time.perf_counter() - started)
+        return outcome
+
+    async def _try(self, leased: Leased) -> EffectOutcome:
         waited = (leased.now - leased.first_tried_at).total_seconds()
         attempt = Attempt(
             leased.claimed,
@@ -200,16 +220,20 @@ class EffectRunner:
             released = await self._release(conn, answers, lease)
             answered = [leased.claimed for leased, _ in done if leased.claimed.id in released]
             follow_ups: list[NewCommand] = []
-            settle = self.job.settle
+            settle, ran = self.job.settle, list[Batch[Any]]()
             if answered and settle is not None:
                 await conn.execute(SAVEPOINT)
                 settled, follow_ups = await run_by_halves(
                     conn,
                     answered,
-                    self._running(conn, lambda batch: settle(batch, {c.id: answers[c.id] for c in batch.commands})),
+                    self._running(
+                        conn, lambda batch: settle(batch, {c.id: answers[c.id] for c in batch.commands}), ran
+                    ),
                 )
                 others += settled
             report = await self._write(conn, lease, others, follow_ups, released)
+            report.counts.tallies = sum_of(ran)
+        self._meter.ended(report.counts)
         log.info(
             "effects",
             job=self.job.name,
@@ -238,31 +262,39 @@ class EffectRunner:
         left = {**known, **await self._release(conn, [i for i in final if i not in known], lease)}
         finished: list[Ending] = []
         faults: dict[UUID, Faulted] = {}
+        counts = Counts()
         for claimed, outcome in outcomes:
             match outcome:
                 case Succeeded() | Rejected():
-                    finished.append(ending_of(claimed, outcome))
+                    # Whose lease is gone, another one records.
+                    if claimed.id in left:
+                        finished.append(ending_of(claimed, outcome))
+                        counts.end(outcome)
                 case Faulted():
                     faults[claimed.id] = outcome
                 # One statement for each that isn't over: they are the exception, and each has its own delay.
                 case TryAgain(error, definite, after):
                     wait = backoff(claimed.attempts, random.random()) if after is None else after  # noqa: S311 - jitter
                     await conn.execute(sql.RETRY_EFFECT, claimed.id, lease, wait, error, definite)
+                    counts.retries += 1
                 case PutOff(error, after):
                     await conn.execute(sql.PUT_EFFECT_OFF, claimed.id, lease, after, error, None)
                 case Deferred(seconds):
                     # Of a preparation: it hasn't begun, so whoever would wait for it waits.
                     again = claimed.command.aggregate()
                     await conn.execute(sql.PUT_EFFECT_OFF, claimed.id, lease, seconds, None, again)
+                    counts.outcomes["deferred"] += 1
                 case _:
                     raise TypeError(f"{self.job.name} ended in {type(outcome).__name__}, which no effect ends in")
-        finished = [row for row in finished if row[0] in left]
         await sql.insert_outcomes(conn, finished)
         parked = await self._park({i: row for i, row in left.items() if i in faults}, conn, faults)
+        counts.outcomes["failed"] += len(parked)
         if follow_ups:
             await sql.insert_commands(conn, follow_ups)
         return Report(
-            [row[0] for row in finished] + parked, {type(new.command) for new in follow_ups if not new.delay_seconds}
+            [row[0] for row in finished] + parked,
+            {type(new.command) for new in follow_ups if not new.delay_seconds},
+            counts,
         )
 
     async def _release(self, conn: Any, ids: Collection[UUID], lease: UUID) -> dict[UUID, Any]:

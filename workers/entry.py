@@ -15,7 +15,7 @@ import jobs
 from domain.accounts.mail import SendAccountMail
 from domain.journal.declare import Job
 from domain.journal.model import Lane
-from infra import broker, telemetry
+from infra import broker, exposition, telemetry
 from infra.boot import boot
 from infra.process import spare_collector, stop_requested
 from workers.engine import Engine
@@ -85,12 +85,13 @@ def main() -> None:
     declare_actors(bells, engine)
     wait_for_stop = stop_requested()
     worker = dramatiq.Worker(bells, worker_threads=threads, worker_timeout=THREAD_IDLE_MS)
-    worker.start()
-    spare_collector()
-    log.info("worker_ready", lanes=[lane.value for lane in config.worker_lanes()], jobs=sorted(engine.jobs))
-    wait_for_stop()
-    log.info("worker_stopping")
-    worker.stop(timeout=STOP_MS)
+    with exposition.listening(config):
+        worker.start()
+        spare_collector()
+        log.info("worker_ready", lanes=[lane.value for lane in config.worker_lanes()], jobs=sorted(engine.jobs))
+        wait_for_stop()
+        log.info("worker_stopping")
+        worker.stop(timeout=STOP_MS)
     log.info("worker_stopped")
     sys.stderr.flush()
 

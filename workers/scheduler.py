@@ -27,17 +27,19 @@ from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.payments.reconciliation import SweepPayments
 from domain.pricing.promotion_sweep import SweepPromotions
-from infra import postgres, telemetry
+from infra import exposition, postgres, telemetry
 from infra.boot import boot
 from infra.broker import Doorbell
 from infra.clock import new_id
+from infra.figures import Figures
 from infra.settings import Settings
 
 log = telemetry.logger()
 
 TICK_SECONDS_MAX = 10.0
 """PostgreSQL answers by then or the tick is left to the next one."""
-CONNECTIONS_MAX = len(SWEEPS)
+CONNECTIONS_MAX = len(SWEEPS) + 1
+"""One for each sweep, and one for who asks for metrics."""
 
 
 def periods(config: Settings) -> dict[str, float]:
@@ -123,9 +125,11 @@ async def run(config: Settings) -> None:
     pool = await postgres.create_pool(config, size=CONNECTIONS_MAX, name="scheduler")
     doorbell = Doorbell(config.redis_url)
     scheduler = schedule(Ticker(pool, doorbell), config)
-    scheduler.start()
-    log.info("scheduler_ready", seconds=periods(config))
-    await stop.wait()
+    figures = Figures(pool, doorbell)
+    with exposition.listening(config, exposition.Looking(figures, figures.look, asyncio.get_running_loop())):
+        scheduler.start()
+        log.info("scheduler_ready", seconds=periods(config))
+        await stop.wait()
     scheduler.shutdown(wait=False)
     # A tick in hand is one small transaction: cut off it is rolled back, and its slot is still free.
     pool.terminate()

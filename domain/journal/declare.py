@@ -25,6 +25,7 @@ from domain.journal.model import (
     NewCommand,
     Prepared,
 )
+from domain.journal.tally import Tallies, Tally
 from domain.limits import Limits
 
 C = TypeVar("C", bound=Command)
@@ -84,6 +85,16 @@ class Batch(Following, Generic[C]):
         self.limits = limits
         self.lock_first = lock_first
         self.held = {} if held is None else held
+        self.tallies: Tallies = {}
+
+    @property
+    def ids(self) -> list[UUID]:
+        """The ids of its commands."""
+        return [claimed.id for claimed in self.commands]
+
+    def tally(self, what: Tally, label: str, amount: int = 1) -> None:
+        """Have something counted once this transaction has committed."""
+        self.tallies[what, label] = self.tallies.get((what, label), 0) + amount
 
 
 class EventBatch(Following):

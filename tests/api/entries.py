@@ -231,4 +231,5 @@ ENTRIES = {
     "GET /.well-known/jwks.json": Entry(),
     "GET /schema": Entry(),
     "GET /docs": Entry(),
+    "GET /metrics": Entry(),
 }

@@ -25,6 +25,7 @@ from api import (
     categories,
     commission,
     commission_rules,
+    events,
     holds,
     inventory,
     invoices,
@@ -110,6 +111,7 @@ ROUTERS = (
     payout_export.router,
     keys.router,
     operation.router,
+    events.router,
     webhooks.router,
     carrier_webhooks.router,
 )

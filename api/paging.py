@@ -70,7 +70,7 @@ async def paged(
     write a cursor. ``show`` turns what was found into items, where these are more than that.
     """
     edge = edge_of(request.app.state)
-    size, after = _size(limit, edge.settings), _decode(cursor, kind)
+    size, after = size_of(limit, edge.settings), _decode(cursor, kind)
     async with edge.pool.acquire(timeout=2) as conn:
         found = await read(conn, after, size + 1)
         shown = list(found[:size])
@@ -119,7 +119,8 @@ def _not_ours() -> Exception:
     return refuse(400, Code.INVALID_REQUEST, "this is not a cursor of ours", "cursor")
 
 
-def _size(limit: int | None, settings: Settings) -> int:
+def size_of(limit: int | None, settings: Settings) -> int:
+    """How many items a page has; raises a problem of status 400 for a bad limit."""
     if limit is None:
         return settings.page_size
     if not 1 <= limit <= settings.page_size_max:

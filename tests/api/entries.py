@@ -221,6 +221,7 @@ ENTRIES = {
     "POST /sellers/{seller_id}/reinstate": Entry(Things.seller),
     "POST /webhooks/{gateway}": Entry(lambda _things, _owner: {"gateway": "sandbox"}, {"type": "a test"}),
     "POST /webhooks/carriers/{carrier}": Entry(lambda _things, _owner: {"carrier": "manual"}, {"state": "a test"}),
+    "GET /events": Entry(),
     "GET /lanes": Entry(),
     "POST /lanes/{lane}/pause": Entry(Things.lane),
     "POST /lanes/{lane}/resume": Entry(Things.lane),

@@ -8,7 +8,7 @@ from domain.catalog import sql as catalog
 from domain.inventory import hold_sql, limit_sql, stock_sql
 from domain.inventory import reads as inventory_reads
 from domain.inventory import sql as inventory
-from domain.journal import answers_sql, event_reads, event_sql
+from domain.journal import answers_sql, event_reads, event_search_reads, event_sql
 from domain.journal import reads as journal_reads
 from domain.journal import sql as journal
 from domain.orders import reads as order_reads
@@ -178,8 +178,13 @@ def _of_jobs(sample: Any) -> Arguments:
 def _of_events(sample: Any) -> Arguments:
     ids: list[UUID] = sample["ids"]
     count = len(ids)
-    r, e = event_reads.__name__, event_sql.__name__
+    r, e, f = event_reads.__name__, event_sql.__name__, event_search_reads.__name__
+    day_ago = datetime.now(UTC) - timedelta(days=1)
+    filters = ("order.placed", "order.", "c", day_ago, datetime.now(UTC))
     return {
+        (f, "OF_STREAM"): (ids[0], 0, 0, 50, *filters),
+        (f, "ALONG_ALL"): (0, 0, 20_000, 50, *filters),
+        (f, "FIRST_SINCE"): (day_ago,),
         (r, "READ_EVENTS"): (0, 0, 500, ["order.placed"]),
         (r, "LOAD_EVENTS"): (ids, [1] * count),
         (r, "LOAD_DUE"): (["s1", "s2"], "io"),

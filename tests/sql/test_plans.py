@@ -27,6 +27,7 @@ MODULES = [
     "domain.journal.answers_sql",
     "domain.journal.reads",
     "domain.journal.event_reads",
+    "domain.journal.event_search_reads",
     "domain.journal.event_sql",
     "domain.orders.sql",
     "domain.orders.reads",

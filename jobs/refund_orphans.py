@@ -10,7 +10,7 @@ from domain.payments.reconciliation import RefundOrphan
 from domain.payments.reconciliation_sql import end_orphans
 from domain.rejections import Code, Rejection
 from infra.gateways.protocol import Gateway
-from jobs.asking import ask
+from jobs.asking import ask, give_back
 
 
 async def settle(batch: Batch[RefundOrphan], answers: Mapping[UUID, RefundNews]) -> Sequence[BatchOutcome]:
@@ -35,7 +35,6 @@ async def refund_orphans(attempt: Attempt[RefundOrphan]) -> EffectOutcome:
         if not command.captured:
             await gateway.void(command.reference, key=attempt.idempotency_key("void"), seconds=seconds)
             return RefundNews(RefundState.SUCCEEDED)
-        amount, currency, key = command.amount_minor, command.currency, attempt.idempotency_key("refund")
-        return await gateway.refund(command.reference, 1, amount, currency, key=key, seconds=seconds)
+        return await give_back(gateway, attempt, command, 1, key=attempt.idempotency_key("refund"))
 
     return await ask(command.gateway, call)

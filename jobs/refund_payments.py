@@ -13,7 +13,7 @@ from domain.payments.model import RefundPayment
 from domain.payments.news import RefundNews, RefundState
 from domain.payments.sql import find_orders
 from infra.gateways.protocol import Gateway, GatewayRefusedError
-from jobs.asking import ask
+from jobs.asking import ask, give_back
 from jobs.settling import Heard, load_of_payments
 from jobs.settling import settle as settle_heard
 
@@ -66,17 +66,11 @@ async def refund_payments(attempt: Attempt[RefundPayment]) -> EffectOutcome:
     target: Target = attempt.given
 
     async def call(gateway: Gateway) -> RefundNews:
+        number = attempt.command.refund_no
         # Whoever asks for a refund asks for the same one: its key is its own, not the command's.
-        key = f"{target.payment_id}:refund:{attempt.command.refund_no}:{attempt.generation}"
+        key = f"{target.payment_id}:refund:{number}:{attempt.generation}"
         try:
-            return await gateway.refund(
-                target.reference or "",
-                attempt.command.refund_no,
-                target.amount_minor,
-                target.currency,
-                key=key,
-                seconds=attempt.deadline_seconds,
-            )
+            return await give_back(gateway, attempt, target, number, key=key)
         except GatewayRefusedError as error:
             return RefundNews(RefundState.FAILED, reason=error.code)
 

@@ -66,7 +66,7 @@ async def start_payments(attempt: Attempt[StartPayment]) -> EffectOutcome:
     seconds = attempt.deadline_seconds
 
     async def call(gateway: Gateway) -> News:
-        if go.abandoned or attempt.look_up_first:
+        if go.abandoned or attempt.is_past(gateway.key_window_seconds):
             news = await gateway.look_up(go.intent.payment_id, go.reference, seconds=seconds)
             if news is not None or go.abandoned:
                 return news or News(state=AttemptState.FAILED, reason="abandoned")

@@ -70,6 +70,10 @@ class StripeServer:
             await asyncio.Event().wait()
         return answer
 
+    def forget_keys(self) -> None:
+        """What Stripe does about a day after they were used."""
+        self._keys.clear()
+
     def _get(self, path: str, query: dict[str, str]) -> Answer:
         if path == "/v1/payment_intents/search":
             wanted = re.fullmatch(r"metadata\['payment_id'\]:'([0-9a-f-]{36})'", query["query"])
@@ -78,6 +82,9 @@ class StripeServer:
             return _ok({"object": "search_result", "data": found, "has_more": False, "url": path})
         if path == "/v1/payment_intents":
             return self._list(query)
+        if path == "/v1/refunds":
+            of = [one for one in reversed(self.refunds) if one["payment_intent"] == query["payment_intent"]]
+            return _page(of, query)
         named = _ID.match(path)
         assert named, path
         return _ok(self.intents[named[1]]) if named[1] in self.intents else _missing()
@@ -85,11 +92,7 @@ class StripeServer:
     def _list(self, query: dict[str, str]) -> Answer:
         since, until = int(query["created[gte]"]), int(query["created[lt]"])
         found = [one for one in reversed(self.intents.values()) if since <= one["created"] < until]
-        ids = [one["id"] for one in found]
-        if "starting_after" in query:
-            found = found[ids.index(query["starting_after"]) + 1 :]
-        limit = int(query["limit"])
-        return _ok({"object": "list", "data": found[:limit], "has_more": len(found) > limit, "url": "/v1"})
+        return _page(found, query)
 
     def _post(self, path: str, form: dict[str, str]) -> Answer:
         if path == "/v1/payment_intents":
@@ -175,6 +178,13 @@ class StripeServer:
         }
         self.refunds.append(refund)
         return _ok(refund)
+
+
+def _page(found: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+    if "starting_after" in query:
+        found = found[[one["id"] for one in found].index(query["starting_after"]) + 1 :]
+    limit = int(query["limit"])
+    return _ok({"object": "list", "data": found[:limit], "has_more": len(found) > limit, "url": "/v1"})
 
 
 def _answer(status: int, body: dict[str, Any]) -> Answer:

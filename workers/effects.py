@@ -189,11 +189,10 @@ class EffectRunner:
         return outcome
 
     async def _try(self, leased: Leased) -> EffectOutcome:
-        waited = (leased.now - leased.first_tried_at).total_seconds()
         attempt = Attempt(
             leased.claimed,
             generation=leased.generation,
-            look_up_first=waited > self.job.key_window_seconds,
+            waited_seconds=(leased.now - leased.first_tried_at).total_seconds(),
             deadline_seconds=self.job.deadline_seconds,
             given=leased.given,
         )

@@ -119,8 +119,8 @@ class EventBatch(Following):
 class Attempt(Generic[C]):
     """What one try of an effect works on.
 
-    ``look_up_first`` is set when an earlier try's answer is unknown and the provider may have forgotten its
-    idempotency key since: ask what happened before acting again. ``given`` is what its preparation came to.
+    ``waited_seconds`` is how long ago the first try with its idempotency key was. ``given`` is what its preparation
+    came to.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Attempt(Generic[C]):
         claimed: Claimed[C],
         *,
         generation: int,
-        look_up_first: bool,
+        waited_seconds: float,
         deadline_seconds: float,
         given: Any = None,
     ) -> None:
@@ -136,8 +136,14 @@ class Attempt(Generic[C]):
         self.given = given
         self.command = claimed.command
         self.generation = generation
-        self.look_up_first = look_up_first
+        self.waited_seconds = waited_seconds
         self.deadline_seconds = deadline_seconds
+
+    def is_past(self, key_window_seconds: float) -> bool:
+        """Whether an earlier try's answer is unknown and a provider may have forgotten its idempotency key since: it is
+        asked what happened before anything is done again.
+        """
+        return self.waited_seconds > key_window_seconds
 
     def idempotency_key(self, step: str) -> str:
         """The provider's idempotency key of a step: the same on every retry until a definite answer."""
@@ -183,7 +189,6 @@ class EffectJob(Struct, frozen=True):
     lease_seconds: float
     attempts_max: int
     concurrency: int
-    key_window_seconds: float
     prepare: PrepareFunction | None = None
     settle: SettleFunction | None = None
 
@@ -251,14 +256,12 @@ def effect(
     lease_seconds: float = 60.0,
     attempts_max: int = 10,
     concurrency: int = 32,
-    key_window_seconds: float = 86_400.0,
     prepare: PrepareFunction | None = None,
     settle: SettleFunction | None = None,
 ) -> Callable[[Callable[[Attempt[C]], Awaitable[EffectOutcome]]], EffectJob]:
     """Declare a job that acts on the outside world under a lease, with a deadline under half of it.
 
-    ``key_window_seconds`` is how long the provider remembers an idempotency key. For ``prepare`` and ``settle`` see
-    :class:`EffectJob`; one that settles returns Answered.
+    For ``prepare`` and ``settle`` see :class:`EffectJob`; one that settles returns Answered.
     """
 
     def declare(function: Callable[[Attempt[C]], Awaitable[EffectOutcome]]) -> EffectJob:
@@ -268,7 +271,6 @@ def effect(
             lease_seconds=lease_seconds,
             attempts_max=attempts_max,
             concurrency=concurrency,
-            key_window_seconds=key_window_seconds,
             prepare=prepare,
             settle=settle,
         )

@@ -52,6 +52,10 @@ class GuardedGateway:
             seconds,
         )
 
+    async def find_refund(self, reference: str, refund_no: int, *, seconds: float) -> RefundNews | None:
+        """See Gateway."""
+        return await self._run(lambda left: self._gateway.find_refund(reference, refund_no, seconds=left), seconds)
+
     async def look_up(self, payment_id: UUID, reference: str | None, *, seconds: float) -> News | None:
         """See Gateway."""
         return await self._run(lambda left: self._gateway.look_up(payment_id, reference, seconds=left), seconds)

@@ -77,6 +77,9 @@ class Gateway(Protocol):
     ) -> RefundNews:
         """Give back some of what was captured."""
 
+    async def find_refund(self, reference: str, refund_no: int, *, seconds: float) -> RefundNews | None:
+        """How a refund went that was asked for under our number; None when the gateway has never heard of it."""
+
     async def look_up(self, payment_id: UUID, reference: str | None, *, seconds: float) -> News | None:
         """How far a payment has come; None when the gateway has never heard of it."""
 

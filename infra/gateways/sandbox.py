@@ -136,13 +136,20 @@ class Sandbox:
         seconds: float,  # noqa: ARG002 - Gateway's
     ) -> RefundNews:
         """Give back, never more than was captured."""
-        refund = f"sbr_{digest(key.encode()).hex()}"
+        refund = f"{_refund_name(refund_no)}{digest(key.encode()).hex()}"
         found, changed = await self._books.change(books.REFUND, reference, refund, amount_minor, currency)
         entry = _known(found)
         if not changed and refund not in entry.refunds:
             given = f"{entry.refunded_minor} of {entry.captured_minor} was given back"
             raise _refusal(entry, currency, f"{given}: {amount_minor} more can't be")
         return RefundNews(RefundState.SUCCEEDED, refund, refund_no)
+
+    async def find_refund(self, reference: str, refund_no: int, *, seconds: float) -> RefundNews | None:  # noqa: ARG002 - Gateway's
+        """What the books say of a refund."""
+        entry = await self._books.load(reference)
+        named = (name for name in entry.refunds if name.startswith(_refund_name(refund_no))) if entry else iter(())
+        name = next(named, None)
+        return None if name is None else RefundNews(RefundState.SUCCEEDED, name, refund_no)
 
     async def look_up(self, payment_id: UUID, reference: str | None, *, seconds: float) -> News | None:  # noqa: ARG002 - Gateway's
         """What the books say."""
@@ -203,6 +210,10 @@ def _outcome(intent: Intent) -> tuple[AttemptState, str | None]:
     if intent.token == ACTION_REQUIRED:
         return AttemptState.ACTION_REQUIRED, None
     return AttemptState.FAILED, _REASONS.get(intent.token, "unknown_token")
+
+
+def _refund_name(refund_no: int) -> str:
+    return f"sbr_{refund_no}_"
 
 
 def _known(entry: Entry | None) -> Entry:

@@ -97,6 +97,20 @@ class StripeGateway:
         )
         return refund_news_of(msgspec.convert(made, objects.Refund))
 
+    async def find_refund(self, reference: str, refund_no: int, *, seconds: float) -> RefundNews | None:
+        """Look through the refunds of a payment for the one with our number."""
+        wanted: dict[str, Any] = {"payment_intent": reference, "limit": PAGE_SIZE}
+        async with asyncio.timeout(seconds):
+            while True:
+                found = await _asked_of(self._refunds.list_async(wanted), seconds)  # type: ignore[arg-type] # in steps
+                page = [msgspec.convert(one, objects.Refund) for one in found["data"]]
+                for news in map(refund_news_of, page):
+                    if news.refund_no == refund_no:
+                        return news
+                if not found["has_more"] or not page:
+                    return None
+                wanted["starting_after"] = page[-1].id
+
     async def look_up(self, payment_id: UUID, reference: str | None, *, seconds: float) -> News | None:
         """What Stripe knows. Without its reference Stripe is searched, which finds a payment within a minute or so."""
         if reference is not None:

@@ -84,7 +84,6 @@ def effect_job(run: Any, command: type[Command] = Call, **options: Any) -> Effec
         "lease_seconds": 10.0,
         "attempts_max": 5,
         "concurrency": 8,
-        "key_window_seconds": 3_600.0,
         **options,
     }
     return EffectJob(command=command, run=run, **given)

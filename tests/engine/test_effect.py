@@ -193,11 +193,11 @@ async def test_past_the_providers_key_window_it_looks_before_acting_again(rig: R
     looks = []
 
     async def act(attempt: Any) -> TryAgain:
-        looks.append(attempt.look_up_first)
+        looks.append(attempt.is_past(3_600.0))
         return TryAgain("no answer", definite=len(looks) == 3)
 
     (command_id,) = await submit(rig.conn, Call())
-    runner = EffectRunner(effect_job(act, key_window_seconds=3_600.0))
+    runner = EffectRunner(effect_job(act))
     for age in (0, 3_500, 3_700, 0):
         await rig.conn.execute(
             "UPDATE pending SET run_at = now(), first_tried_at = first_tried_at - make_interval(secs => $1)",

@@ -187,6 +187,7 @@ async def test_no_more_is_given_back_than_was_taken_however_many_ask_at_once(san
         except GatewayRefusedError as refused:
             return refused.code
         assert given.refund_no == number
+        assert await sandbox.find_refund(reference, number, seconds=5) == given
         return str(given.state)
 
     answers = await asyncio.gather(*(refund(number) for number in range(6)))
@@ -195,6 +196,9 @@ async def test_no_more_is_given_back_than_was_taken_however_many_ask_at_once(san
     now = await sandbox.look_up(new_id(), reference, seconds=5)
     assert now is not None
     assert now.refunded_minor == 1500
+    refused = [number for number in range(6) if answers[number] != RefundState.SUCCEEDED]
+    assert await sandbox.find_refund(reference, refused[0], seconds=5) is None
+    assert await sandbox.find_refund("sbx_0", 0, seconds=5) is None
 
 
 async def test_what_a_webhook_said_was_paid_can_be_refunded_whatever_the_books_say(sandbox: Sandbox):

@@ -162,6 +162,17 @@ async def test_a_refund_names_its_number_and_never_goes_over_what_was_taken(stri
     assert (now.captured_minor, now.refunded_minor) == (1999, 1500)
 
 
+async def test_a_refund_is_found_by_its_number_among_hundreds(stripe: StripeGateway):
+    reference, other = await paid(stripe), await paid(stripe)
+    for number in range(1, 102):
+        await stripe.refund(reference, number, 1, "USD", key=f"r{number}", seconds=5)
+    found = await stripe.find_refund(reference, 1, seconds=5)
+    assert found is not None
+    assert (found.state, found.reference, found.refund_no) == (RefundState.SUCCEEDED, "re_1", 1)
+    assert await stripe.find_refund(reference, 102, seconds=5) is None
+    assert await stripe.find_refund(other, 1, seconds=5) is None
+
+
 async def test_timed_out_after_charging_the_same_key_finds_the_one_charge(server: StripeServer, stripe: StripeGateway):
     intent = an_intent(fake.VISA)
     server.faults = ["after"]

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.payments.model import StartPayment
+from domain.payments.refund_model import RefundLine, RefundOrder
 from ops.processes import free_port
 from tests import stripe_server as fake
 from tests.builders import submit, write_offers
@@ -71,6 +72,26 @@ async def test_a_charge_whose_answer_was_lost_is_not_made_again(rig: Rig):
         assert await till.payment(payment) == ("captured", 1000, 0)
         assert (await till.state(order))[0] == "paid"
     assert server.charges == 1
+
+
+async def test_a_refund_whose_answer_was_lost_isnt_made_again_after_its_key_was_forgotten(rig: Rig):
+    server, port = StripeServer(), free_port()
+    async with stripe_till(rig, server, port, PAYMENT_SECONDS="0.5") as till:
+        await server.http.start()
+        order = await till.order(quantity=2)
+        (payment,) = await submit(till.conn, StartPayment(order, "stripe", fake.VISA))
+        await till.run("start_payments", "snapshot_commissions")
+        await submit(till.conn, RefundOrder(order, (RefundLine(0, 1),)))
+        server.faults = ["after"]
+        await till.run("refund_orders", "refund_payments")
+        assert (len(server.refunds), await till.payment(payment)) == (1, ("captured", 2000, 0)), "nobody heard of it"
+        server.forget_keys()
+        await till.conn.execute(
+            "UPDATE pending SET run_at = now(), first_tried_at = now() - interval '1 day' WHERE job = 'refund_payments'"
+        )
+        await till.run("refund_payments")
+        assert await till.payment(payment) == ("captured", 2000, 1000)
+    assert [refund["amount"] for refund in server.refunds] == [1000]
 
 
 async def test_while_stripe_is_away_payments_wait_untried_and_are_made_once_when_it_is_back(rig: Rig):

@@ -38,6 +38,9 @@ BEGIN = "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in {
 # For the few reads whose best plan depends on how common a value is.
 BEGIN_PLANNING = f"{BEGIN}; SET TRANSACTION READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
 
+# For reading in several statements what belongs together: all of it as it stands at the first.
+BEGIN_SNAPSHOT = f"{BEGIN}; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
 # Outside of transactions, where no pooler stands between: an idle api answers sooner when it doesn't plan its few
 # statements again and again.
 SESSION = {"jit": "off", **_PLANS}

@@ -12,7 +12,7 @@ from domain.payments.news import News
 from domain.payments.sql import load_accounts
 from infra.gateways.protocol import Gateway, GatewayRefusedError
 from jobs.asking import ask, look
-from jobs.settling import settle_named
+from jobs.settling import settle_named, sound
 
 
 async def prepare(batch: Batch[CapturePayment]) -> Sequence[Prepared]:
@@ -24,6 +24,8 @@ async def prepare(batch: Batch[CapturePayment]) -> Sequence[Prepared]:
 async def settle(batch: Batch[CapturePayment], answers: Mapping[UUID, tuple[UUID, News]]) -> Sequence[BatchOutcome]:
     """Take in what gateways said."""
     settled = await settle_named(batch, answers)
+    alarms = [going_on.capture_refused(account, answers[command][0]) for command, account in settled]
+    sound(batch, [alarm for alarm in alarms if alarm is not None])
     return [going_on.captured(account, answers[command][0]) for command, account in settled]
 
 

@@ -4,6 +4,7 @@ Locks go in the order of all jobs: orders, reservations, uses, stock. Where a pa
 locked before the decision, which has to see what is left of them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -30,13 +31,14 @@ from domain.payments.attempt import differs
 from domain.payments.disputes import dispute
 from domain.payments.invoice_model import IssueInvoices
 from domain.payments.ledger import Posting, PostingKind
-from domain.payments.ledger_sql import settle_from, write_postings
+from domain.payments.ledger_sql import insert_postings, lock_settlements, move_accounts, settle_from
 from domain.payments.model import Chargeback, Refund, VoidPayment
 from domain.payments.news import DisputeNews, News, RefundNews
-from domain.payments.postings import chargeback_id
+from domain.payments.postings import chargeback_id, fee_id
 from domain.payments.refunding import credit_rest
 from domain.payments.settlement import (
     Account,
+    Alarm,
     SettlementPlan,
     Settling,
     end_refund,
@@ -104,7 +106,8 @@ async def settle(batch: Batch[Any], heard: Sequence[Heard]) -> Settled:
         if each.dispute is not None
     }
     known = await load_chargebacks(conn, disputes)
-    booked = await load_booked(conn, {chargeback_id(chargeback) for chargeback in known.values()})
+    causes = {chargeback_id(chargeback) for chargeback in known.values()}
+    booked = await load_booked(conn, causes | {fee_id(cause) for cause in causes})
     settling = Settling(SettlementPlan(), await shelf_of(batch, accounts, _late(accounts, heard)))
     plan, changed, differing = settling.plan, dict[tuple[str, str], Chargeback](), list[str | None]()
     for each in heard:
@@ -197,6 +200,8 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     await insert_events(conn, plan.events + cancelled.events)
     moved = await _move_holds(batch, plan)
     taken_back = await reverse_commission(conn, cancelled.reversed)
+    settled = {order_id for order_id, _ in cancelled.fulfilments} | set(plan.disputes)
+    await lock_settlements(conn, settled | {p.order_id for p in plan.postings if p.order_id} if settled else ())
     await move_disputes(conn, plan.disputes)
     await return_uses(conn, cancelled.freed, plan.freed, now)
     await set_redeemed(conn, cancelled.redeemed)
@@ -208,9 +213,10 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
     posted = plan.postings + postings.cancelled(orders, cancelled)
     for (order_id, cause_id), amounts in taken_back.items():
         posted += postings.commission_reversed(orders[order_id], cause_id, amounts)
-    await write_postings(conn, posted, now)
+    accounts_moved = Counter(await insert_postings(conn, posted, now))
+    accounts_moved.update(await insert_postings(conn, await _paid_by_banks(conn, accounts, plan), now))
+    await move_accounts(conn, accounts_moved)
     tally_money(batch, posted)
-    await write_postings(conn, await _paid_by_banks(conn, accounts, plan), now)
     correlations = {event.stream: event.correlation for event in plan.events + cancelled.events}
     # Nobody waits for a document: a little later there are many to issue at once.
     for order_id in sorted(free | _to_document(plan)):
@@ -219,7 +225,12 @@ async def write_plan(batch: Batch[Any], plan: SettlementPlan, accounts: Mapping[
         batch.follow_up(command, correlation)
     for payment_id, cause in cancelled.voids:
         batch.follow_up(VoidPayment(payment_id), cause.correlation)
-    for alarm in plan.alarms:
+    sound(batch, plan.alarms)
+
+
+def sound(batch: Batch[Any], alarms: Iterable[Alarm]) -> None:
+    """Tell a person of what has to be looked at."""
+    for alarm in alarms:
         figures = {"payment_id": str(alarm.payment_id), "order_id": str(alarm.order_id), "detail": alarm.detail}
         log.error(alarm.what, **figures)
         batch.tally(Tally.ALARMS, alarm.what)
@@ -250,11 +261,11 @@ async def _paid_by_banks(conn: Connection, accounts: Mapping[UUID, Account], pla
 
 
 def _delivered(orders: Mapping[UUID, OpenOrder], cancelled: CancellationPlan) -> list[tuple[UUID, int]]:
-    """The seller orders of which all that is left has arrived."""
+    """The seller orders of which all that is left has arrived, or came back."""
     return [
         (order_id, orders[order_id].seller_nos[seller])
         for (order_id, seller), fulfilment in cancelled.fulfilments.items()
-        if fulfilment is Fulfilment.DELIVERED
+        if fulfilment in {Fulfilment.DELIVERED, Fulfilment.RETURNED}
     ]
 
 

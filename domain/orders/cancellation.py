@@ -27,7 +27,17 @@ from domain.orders.crediting import (
 )
 from domain.orders.fulfilment import fulfilment_after
 from domain.orders.fulfilment_model import SellerOrderMoved, seller_order_id
-from domain.orders.lifecycle import CONFIRMED, PAYMENT, UNDER_WAY, PaymentStep, order_status, refuse_cancelling
+from domain.orders.lifecycle import (
+    CONFIRMED,
+    ENDED,
+    FULFILMENT,
+    PAYMENT,
+    UNDER_WAY,
+    FulfilmentStep,
+    PaymentStep,
+    order_status,
+    refuse_cancelling,
+)
 from domain.orders.model import CancelledOrder, CancelOrder, Fulfilment, LinesCancelled, OrderStatus, Payment
 from domain.orders.price import Price, freed_by, without
 from domain.rejections import Code, Rejection
@@ -54,8 +64,8 @@ class OpenOrder(Struct):
     ``sellers`` maps lines to sellers; ``fulfilments`` stands per seller, in the order of their numbers. ``version`` is
     the stream's last. ``payment_id`` is the attempt that moves it, ``held_by`` whose children its reservations are.
     ``sold`` says whether its sellers were given what it brought; ``shipped`` counts units by line, ``on_the_way`` are
-    lines of which not all that was shipped has arrived, ``credited`` is what was given back of lines,
-    ``shipping_credited`` of which seller orders by number the shipping was.
+    lines of which not all that was shipped has arrived, ``came_back`` counts units that returns brought, ``credited``
+    is what was given back of lines, ``shipping_credited`` of which seller orders by number the shipping was.
     """
 
     id: UUID
@@ -77,6 +87,7 @@ class OpenOrder(Struct):
     quantities: dict[int, int] = field(default_factory=dict)
     shipped: dict[int, int] = field(default_factory=dict)
     on_the_way: set[int] = field(default_factory=set)
+    came_back: dict[int, int] = field(default_factory=dict)
     credited: dict[int, Credited] = field(default_factory=dict)
     shipping_credited: set[int] = field(default_factory=set)
 
@@ -91,6 +102,14 @@ class OpenOrder(Struct):
         lines = sum(self.credited[n].parts.charged_minor for n in self.credited if n in self.price.lines)
         return lines + sum(
             self.price.shipping[n].charged_minor for n in self.shipping_credited & set(self.price.shipping)
+        )
+
+    def is_all_back(self, seller: UUID) -> bool:
+        """Whether all came back that a seller was paid for, but for what was given back before it was shipped."""
+        return all(
+            self.came_back.get(n, 0) >= self.quantities[n] - self.credited.get(n, NOTHING).unshipped
+            for n in self.price.lines
+            if self.sellers[n] == seller
         )
 
     def hold_of(self, line_no: int) -> UUID:
@@ -335,15 +354,18 @@ def go_on(order: OpenOrder, sellers: Collection[UUID], cause: Cause, plan: Cance
         )
         if after is order.fulfilments[seller]:
             continue
+        if order.is_all_back(seller):
+            after = FULFILMENT[after].get(FulfilmentStep.RETURN, after)
         order.fulfilments[seller] = plan.fulfilments[order.id, seller] = after
-        if after is Fulfilment.DELIVERED:
+        if after in ENDED:
             order.version += 1
             plan.versions[order.id] = order.version
             told = SellerOrderMoved(
                 seller_order_id(order.id, order.seller_nos[seller]), seller, "the rest was cancelled"
             )
             data = _encode(told).decode()
-            plan.events.append(Event(order.id, order.version, "order.delivered", data, cause.actor, cause.correlation))
+            kind = "order.returned" if after is Fulfilment.RETURNED else "order.delivered"
+            plan.events.append(Event(order.id, order.version, kind, data, cause.actor, cause.correlation))
 
 
 def _credit_cancelled(

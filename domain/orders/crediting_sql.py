@@ -43,6 +43,12 @@ FROM shipments s CROSS JOIN unnest(s.lines, s.quantities) AS u (line_no, quantit
 WHERE s.order_id = ANY ($1::uuid[]) GROUP BY s.order_id, u.line_no
 """
 
+LOAD_CAME_BACK = """
+SELECT r.order_id, u.line_no, sum(u.units)::int AS units
+FROM returns r CROSS JOIN unnest(r.lines, r.received) AS u (line_no, units)
+WHERE r.order_id = ANY ($1::uuid[]) AND r.state = 'received' GROUP BY r.order_id, u.line_no
+"""
+
 
 async def load_credited(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, dict[int, Credited]]:
     """What has been given back of the lines of orders, by order and line; nothing of those that are missing."""
@@ -66,6 +72,14 @@ async def load_shipped(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, d
     found: dict[UUID, dict[int, tuple[int, bool]]] = {order: {} for order in orders}
     for row in await conn.fetch(LOAD_SHIPPED, orders):
         found[row["order_id"]][row["line_no"]] = (row["quantity"], row["arrived"])
+    return found
+
+
+async def load_came_back(conn: Connection, orders: Sequence[UUID]) -> dict[UUID, dict[int, int]]:
+    """How many units returns have brought back, by order and line."""
+    found: dict[UUID, dict[int, int]] = {order: {} for order in orders}
+    for row in await conn.fetch(LOAD_CAME_BACK, orders):
+        found[row["order_id"]][row["line_no"]] = row["units"]
     return found
 
 

@@ -58,7 +58,7 @@ _DELIVERED_SETTLES = f"""
 SELECT concat_ws('/', r.order_id, r.seller_no) AS key
 FROM seller_orders r
 LEFT JOIN settlements s ON s.order_id = r.order_id AND s.seller_no = r.seller_no
-WHERE {in_slice("r.order_id")} AND r.fulfilment = 'delivered' AND s.settles_at IS NULL
+WHERE {in_slice("r.order_id")} AND r.fulfilment = 'delivered' AND (s.settles_at > '-infinity') IS NOT TRUE
 """
 
 FULFILMENT: Mapping[str, str] = {

@@ -73,22 +73,11 @@ class SentBack(Struct):
         """How many units of a line may be sent back that were delivered since a time."""
         arrived = self.arrived.get(line_no, [])
         credited = self.order.credited.get(line_no, NOTHING)
-        came_back = sum(each.received.get(line_no, 0) for each in self.returns.values())
         # What was refunded without being sent back is the buyer's to keep.
-        kept = max(0, credited.quantity - credited.unshipped - came_back)
+        kept = max(0, credited.quantity - credited.unshipped - self.order.came_back.get(line_no, 0))
         taken = sum(each.taken(line_no) for each in self.returns.values())
         recent = sum(units for at, units in arrived if at >= since)
         return max(0, min(recent - taken, sum(units for _, units in arrived) - taken - kept))
-
-    def is_all_back(self, seller_no: int) -> bool:
-        """Whether all came back that a seller was paid for, but for what was given back before it was shipped."""
-        seller = list(self.order.fulfilments)[seller_no]
-        for line_no in self.order.price.lines:
-            if self.order.sellers[line_no] == seller:
-                sold = self.order.quantities[line_no] - self.order.credited.get(line_no, NOTHING).unshipped
-                if sum(each.received.get(line_no, 0) for each in self.returns.values()) < sold:
-                    return False
-        return True
 
 
 class ReturnPlan(Struct):

@@ -19,7 +19,13 @@ from domain.inventory.sql import movement_rows, reservation_rows
 from domain.journal.model import Status
 from domain.journal.sql import event_rows
 from domain.orders.cancellation import CancellationPlan, OpenOrder, Placing
-from domain.orders.crediting_sql import insert_credits, load_credited, load_credited_shipping, load_shipped
+from domain.orders.crediting_sql import (
+    insert_credits,
+    load_came_back,
+    load_credited,
+    load_credited_shipping,
+    load_shipped,
+)
 from domain.orders.model import Fulfilment, LineRow, OrderRow, Payment, PlacementPlan
 from domain.orders.price import Price, without
 from domain.orders.price_sql import PRICE_NAMES, price_from, price_rows
@@ -286,7 +292,7 @@ async def load_open_orders(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
 
 
 async def _load_what_followed(conn: Connection, orders: Mapping[UUID, OpenOrder]) -> None:
-    """Read what was shipped of orders, and what was given back of those that were sold."""
+    """Read what was shipped of orders and came back, and what was given back of those that were sold."""
     sold = [order.id for order in orders.values() if order.sold]
     if sold:
         for order_id, credited in (await load_credited(conn, sold)).items():
@@ -298,6 +304,8 @@ async def _load_what_followed(conn: Connection, orders: Mapping[UUID, OpenOrder]
         for order_id, units in (await load_shipped(conn, shipped)).items():
             orders[order_id].shipped = {n: quantity for n, (quantity, _) in units.items()}
             orders[order_id].on_the_way = {n for n, (_, arrived) in units.items() if not arrived}
+        for order_id, came_back in (await load_came_back(conn, shipped)).items():
+            orders[order_id].came_back = came_back
 
 
 def _still_counts(order: OpenOrder, refunded: set[int]) -> Price:

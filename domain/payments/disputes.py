@@ -7,6 +7,8 @@ is won. While it is open nothing of the order is paid out.
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from domain.journal.model import Cause
 from domain.payments import postings
 from domain.payments.ledger import PostingKind
@@ -40,8 +42,12 @@ def dispute(
 
     ``booked`` is what the ledger has of chargebacks.
     """
-    if known is not None and _DISPUTES.index(news.state) <= _DISPUTES.index(known.state):
+    if news.currency is not None and news.currency != attempt.currency:
+        detail = f"chargeback {news.reference} is in {news.currency}, the payment in {attempt.currency}"
+        plan.alarms.append(Alarm("chargeback_differs", attempt.id, account.order.id, detail))
         return None
+    if known is not None and _DISPUTES.index(news.state) <= _DISPUTES.index(known.state):
+        return _charge_fee(account, known, news.fee_minor, booked=booked, cause=cause, plan=plan)
     taken = attempt.captured_minor - attempt.refunded_minor or attempt.amount_minor
     amount = news.amount_minor or taken
     chargeback = Chargeback(
@@ -62,6 +68,9 @@ def dispute(
         plan.postings.extend(postings.charged_back_in_vain(account.order, chargeback, entries))
     elif not entries:
         plan.postings.extend(postings.charged_back(account.order, chargeback, attempt.refundable_minor))
+    else:
+        charged = _charge_fee(account, chargeback, news.fee_minor, booked=booked, cause=cause, plan=plan)
+        chargeback = charged or chargeback
     is_open, was_open = news.state is DisputeState.OPENED, known is not None and known.state is DisputeState.OPENED
     plan.disputes[account.order.id] = plan.disputes.get(account.order.id, 0) + is_open - was_open
     attempt.taken_back_minor += (0 if news.state is DisputeState.WON else chargeback.amount_minor) - was
@@ -75,7 +84,24 @@ def dispute(
     return chargeback
 
 
+def _charge_fee(
+    account: Account, known: Chargeback, fee_minor: int, *, booked: Booked, cause: Cause, plan: SettlementPlan
+) -> Chargeback | None:
+    """Take in a fee that is heard of after its chargeback; None when there is none, or it is known."""
+    if known.fee_minor or not fee_minor or known.state is DisputeState.WON:
+        return None
+    charged = replace(known, fee_minor=fee_minor)
+    entries = _entries(postings.chargeback_id(known), booked, plan)
+    plan.postings.extend(postings.fee_charged(account.order, charged, entries))
+    plan.disputes.setdefault(account.order.id, 0)
+    told = ChargebackMoved(known.payment_id, known.reference, known.amount_minor, fee_minor, known.liable)
+    tell(account.order, "order.chargeback_fee_charged", told, cause, plan)
+    return charged
+
+
 def _entries(cause_id: UUID, booked: Booked, plan: SettlementPlan) -> Sequence[tuple[str, str, int]]:
-    """What the ledger has of a chargeback, or will have once the plan is written."""
-    new = [p for p in plan.postings if p.cause_id == cause_id and p.kind is PostingKind.CHARGEBACK]
-    return booked.get(cause_id) or [(s.account.value, s.owner, amount) for p in new for s, amount in p.entries()]
+    """What the ledger has of a chargeback and of its later fee, or will have once the plan is written."""
+    causes = {cause_id, postings.fee_id(cause_id)}
+    new = [p for p in plan.postings if p.cause_id in causes and p.kind is PostingKind.CHARGEBACK]
+    old = [entry for cause in sorted(causes) for entry in booked.get(cause, ())]
+    return old + [(s.account.value, s.owner, amount) for p in new for s, amount in p.entries()]

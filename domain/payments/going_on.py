@@ -11,7 +11,7 @@ from domain.journal.model import Prepared, Ready, Rejected, Succeeded
 from domain.money import Money
 from domain.payments.model import Attempt, RefundResult
 from domain.payments.news import AttemptState, RefundState
-from domain.payments.settlement import Account
+from domain.payments.settlement import Account, Alarm
 from domain.payments.starting import outcome_of, wanted
 from domain.rejections import Code, Rejection
 
@@ -66,9 +66,17 @@ def capture(account: Account | None) -> Prepared:
     return _target(attempt, amount)
 
 
+def capture_refused(account: Account, payment_id: UUID) -> Alarm | None:
+    """What a person has to know when a gateway won't take what it had promised; None when it has."""
+    if account.attempts[payment_id].state is not AttemptState.AUTHORIZED:
+        return None
+    detail = "the gateway won't capture what it had authorized: nobody pays for what ships"
+    return Alarm("capture_refused", payment_id, account.order.id, detail)
+
+
 def captured(account: Account, payment_id: UUID) -> Succeeded | Rejected:
     """What came of capturing: an authorization that its gateway won't capture stays what it is."""
-    if account.attempts[payment_id].state is AttemptState.AUTHORIZED:
+    if capture_refused(account, payment_id) is not None:
         return Rejected(Rejection(409, Code.PAYMENT_STATE, "the gateway didn't take the money; it is still authorized"))
     return outcome_of(account, payment_id)
 

@@ -36,6 +36,19 @@ FULL JOIN (
 WHERE coalesce(a.amount, 0) <> coalesce(s.amount, 0)
 """
 
+# What a seller has of an order is above zero until it is delivered, unless a bank takes more back than it brought.
+_DEBTS_ARE_DUE = f"""
+SELECT concat_ws('/', order_id, seller_no) AS key FROM settlements
+WHERE {in_slice("order_id")} AND balance_minor < 0 AND settles_at IS NULL AND disputes = 0
+"""
+
+_CHARGEBACKS_GO_BACK_TO_WHO_BORE_THEM = f"""
+SELECT concat_ws('/', order_id, account, owner) AS key FROM ledger_entries
+WHERE {in_slice("order_id")} AND kind IN ('chargeback', 'chargeback_won', 'chargeback_lost')
+  AND account NOT IN ('gateway_clearing', 'refunds')
+GROUP BY order_id, account, owner HAVING sum(amount_minor) < 0
+"""
+
 _PAYOUTS_ARE_SUMS_OF_THEIR_ORDERS = """
 SELECT concat_ws('/', payout_id, i.seller_id) AS key
 FROM payout_items i
@@ -88,6 +101,8 @@ LEDGER: Mapping[str, str] = {
     "ledger_sums_to_zero": _LEDGER_SUMS_TO_ZERO,
     "ledger_sums_to_zero_for_each_order": _LEDGER_SUMS_TO_ZERO_FOR_EACH_ORDER,
     "sellers_are_owed_what_settlements_say": _SELLERS_ARE_OWED_WHAT_SETTLEMENTS_SAY,
+    "debts_are_due": _DEBTS_ARE_DUE,
+    "chargebacks_go_back_to_who_bore_them": _CHARGEBACKS_GO_BACK_TO_WHO_BORE_THEM,
     "payouts_are_sums_of_their_orders": _PAYOUTS_ARE_SUMS_OF_THEIR_ORDERS,
     "payouts_account_is_what_is_to_be_paid": _PAYOUTS_ACCOUNT_IS_WHAT_IS_TO_BE_PAID,
     "ended_payouts_have_nothing_to_pay": _ENDED_PAYOUTS_HAVE_NOTHING_TO_PAY,

@@ -23,6 +23,10 @@ At = Annotated[int, Meta(ge=0, le=_MICROSECONDS_MAX)]
 Position = Annotated[int, Meta(ge=0, le=_BIGINT)]
 OWNED = frozenset({LedgerAccount.SELLER_PAYABLE, LedgerAccount.GATEWAY_CLEARING})
 """Accounts of which each seller, or each gateway, has one."""
+OF_EACH_SALE = frozenset(
+    {PostingKind.CAPTURE, PostingKind.SALE, PostingKind.TAX, PostingKind.SHIPPING, PostingKind.COMMISSION}
+)
+"""Kinds of which there are so many that one is never far; the others have an index."""
 _ALL = [account.value for account in LedgerAccount]
 
 _ACCOUNTS = "account, owner, currency, balance_minor FROM ledger_accounts"
@@ -41,6 +45,10 @@ AND ($6::text IS NULL OR e.kind = $6)
 _OF = "AND ($8::uuid IS NULL OR e.order_id = $8)"
 _NEWEST = "ORDER BY e.at DESC, e.position DESC LIMIT $3"
 LIST_ENTRIES = f"SELECT {_COLUMNS} FROM ledger_entries e WHERE {_BELOW} {_NEWEST}"
+LIST_ENTRIES_OF_RARE_KIND = f"""
+SELECT {_COLUMNS} FROM ledger_entries e
+WHERE e.kind = $7 AND e.kind NOT IN ('capture', 'sale', 'tax', 'shipping', 'commission') AND {_BELOW} {_NEWEST}
+"""
 LIST_ENTRIES_OF_ORDER = f"SELECT {_COLUMNS} FROM ledger_entries e WHERE e.order_id = $7 AND {_BELOW} {_NEWEST}"
 LIST_ENTRIES_OF_CAUSE = f"SELECT {_COLUMNS} FROM ledger_entries e WHERE e.cause_id = $7 AND {_BELOW} {_OF} {_NEWEST}"
 
@@ -147,6 +155,8 @@ async def list_entries(
         rows = await conn.fetch(LIST_ENTRIES_OF_ORDER, *place, asked.order_id)
     elif owner is not None:
         rows = await conn.fetch(LIST_ENTRIES_OF_OWNER, *place, _ALL if account is None else [account], owner)
+    elif asked.kind is not None and asked.kind not in OF_EACH_SALE:
+        rows = await conn.fetch(LIST_ENTRIES_OF_RARE_KIND, *place, kind)
     else:
         rows = await conn.fetch(LIST_ENTRIES, *place)
     return [_entry(row) for row in rows]

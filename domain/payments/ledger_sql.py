@@ -25,13 +25,22 @@ ENTRY_COLUMNS = (
 )
 
 # The rows of one order are written under its lock; payouts take theirs in the same order of keys.
+LOCK_SETTLEMENTS = """
+SELECT order_id FROM settlements WHERE order_id = ANY ($1::uuid[]) ORDER BY order_id, seller_no FOR NO KEY UPDATE
+"""
+
+# What a seller owes of a seller order that isn't delivered yet (a bank took more back than it brought) is due at once,
+# which -infinity says. Should it owe nothing any more, it is due when it is delivered, as ever.
 MOVE_SETTLEMENTS = """
-INSERT INTO settlements AS s (order_id, seller_no, seller_id, currency, balance_minor)
-SELECT t.order_id, t.seller_no, t.seller_id, t.currency, t.amount
+INSERT INTO settlements AS s (order_id, seller_no, seller_id, currency, balance_minor, settles_at)
+SELECT t.order_id, t.seller_no, t.seller_id, t.currency, t.amount,
+    CASE WHEN t.amount < 0 THEN '-infinity'::timestamptz END
 FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::text[], $5::bigint[])
     AS t (order_id, seller_no, seller_id, currency, amount)
 ORDER BY t.order_id, t.seller_no
-ON CONFLICT (order_id, seller_no) DO UPDATE SET balance_minor = s.balance_minor + excluded.balance_minor
+ON CONFLICT (order_id, seller_no) DO UPDATE SET balance_minor = s.balance_minor + excluded.balance_minor,
+    settles_at = CASE WHEN s.settles_at > '-infinity' THEN s.settles_at
+        WHEN s.balance_minor + excluded.balance_minor < 0 THEN '-infinity'::timestamptz END
 """
 
 SETTLE_FROM = """
@@ -41,7 +50,8 @@ FROM unnest($1::uuid[], $2::smallint[]) AS t (order_id, seller_no)
 JOIN seller_orders r ON r.order_id = t.order_id AND r.seller_no = t.seller_no
 JOIN orders o ON o.id = t.order_id
 ORDER BY r.order_id, r.seller_no
-ON CONFLICT (order_id, seller_no) DO UPDATE SET settles_at = least(s.settles_at, excluded.settles_at)
+ON CONFLICT (order_id, seller_no) DO UPDATE
+SET settles_at = least(nullif(s.settles_at, '-infinity'), excluded.settles_at)
 """
 
 MOVE_ACCOUNTS = """
@@ -54,9 +64,16 @@ ON CONFLICT (account, owner, currency) DO UPDATE SET balance_minor = a.balance_m
 
 
 async def write_postings(conn: Connection, postings: Sequence[Posting], now: datetime) -> None:
-    """Write postings, and move what sellers have of their seller orders. Accounts move last: call it at the end."""
+    """Write postings and move all that they move. Accounts are locked: call it at the end."""
+    await move_accounts(conn, await insert_postings(conn, postings, now))
+
+
+async def insert_postings(
+    conn: Connection, postings: Sequence[Posting], now: datetime
+) -> dict[tuple[str, str, str], int]:
+    """Write postings, and move what sellers have of their seller orders; return what is left to move of accounts."""
     if not postings:
-        return
+        return {}
     entries: list[tuple[object, ...]] = []
     accounts: dict[tuple[str, str, str], int] = {}
     settlements: dict[tuple[UUID, int], tuple[UUID, str, int]] = {}
@@ -81,7 +98,7 @@ async def write_postings(conn: Connection, postings: Sequence[Posting], now: dat
             [currency for _, currency, _ in settlements.values()],
             [amount for _, _, amount in settlements.values()],
         )
-    await move_accounts(conn, accounts)
+    return accounts
 
 
 async def move_accounts(conn: Connection, deltas: dict[tuple[str, str, str], int]) -> None:
@@ -90,6 +107,12 @@ async def move_accounts(conn: Connection, deltas: dict[tuple[str, str, str], int
     if moved:
         columns = [[key[n] for key in moved] for n in range(3)]
         await conn.execute(MOVE_ACCOUNTS, *columns, list(moved.values()))
+
+
+async def lock_settlements(conn: Connection, orders: Collection[UUID]) -> None:
+    """Lock the settlements of locked orders in the order of their keys, for who moves them in several statements."""
+    if orders:
+        await conn.execute(LOCK_SETTLEMENTS, sorted(orders))
 
 
 async def settle_from(conn: Connection, seller_orders: Collection[tuple[UUID, int]], at: datetime) -> None:

@@ -141,6 +141,11 @@ def chargeback_id(chargeback: Chargeback) -> UUID:
     return ids.named(f"chargeback/{chargeback.gateway}/{chargeback.reference}")
 
 
+def fee_id(cause_id: UUID) -> UUID:
+    """What the posting names as its cause of a fee that is heard of after its chargeback."""
+    return ids.named(f"chargeback_fee/{cause_id}")
+
+
 def charged_back(order: OpenOrder, chargeback: Chargeback, unsold_minor: int) -> list[Posting]:
     """A bank has taken money back: who bears it.
 
@@ -176,6 +181,17 @@ def paid_to(order: OpenOrder, seller_id: UUID) -> int:
     seller_no = order.seller_nos[seller_id]
     sent = order.price.shipping.get(seller_no)
     return sum(lines) + (0 if sent is None or seller_no in order.shipping_credited else sent.charged_minor)
+
+
+def fee_charged(order: OpenOrder, chargeback: Chargeback, booked: Sequence[tuple[str, str, int]]) -> list[Posting]:
+    """A gateway charges for a chargeback after it was booked: who bears the one bears the other."""
+    sides = [(side, amount) for side, amount in _bearers(order, booked) if side.account is not LedgerAccount.REFUNDS]
+    sides = sides or [(CHARGEBACKS, 1)]
+    gateway = clearing(chargeback.gateway)
+    shares = split(chargeback.fee_minor, [amount for _, amount in sides])
+    transfers = [Transfer(side, gateway, share) for (side, _), share in zip(sides, shares, strict=True)]
+    cause = fee_id(chargeback_id(chargeback))
+    return posting(PostingKind.CHARGEBACK, cause, order.id, chargeback.currency, transfers)
 
 
 def charged_back_in_vain(

@@ -54,8 +54,9 @@ def decide(
         found.received = {n: units[n][0] for n in found.lines}
         found.restocked = {n: units[n][1] for n in found.lines}
         made.received.append(found)
-        account, known = accounts[command.order_id], orders[command.order_id]
-        return Succeeded(_receive(found, account, known, reason=command.reason, cause=cause, plan=made.plan))
+        return Succeeded(
+            _receive(found, accounts[command.order_id], reason=command.reason, cause=cause, plan=made.plan)
+        )
 
     made.outcomes.extend(decide_each(commands, receive))
     return made
@@ -78,16 +79,16 @@ def _units(command: ReceiveReturn, found: Return) -> dict[int, tuple[int, int]] 
     return units
 
 
-def _receive(
-    found: Return, account: Account, known: SentBack, *, reason: str, cause: Cause, plan: SettlementPlan
-) -> ReceivedReturn:
+def _receive(found: Return, account: Account, *, reason: str, cause: Cause, plan: SettlementPlan) -> ReceivedReturn:
     order = account.order
+    for n, units in found.received.items():
+        order.came_back[n] = order.came_back.get(n, 0) + units
     for n, units in found.restocked.items():
         if units:
             plan.cancelled.put_back.append(PutBack(stock_cause(found.id, n), order.hold_of(n), units, cause.actor))
     refund_minor = _refund(found, account, reason, cause, plan)
     fulfilment = order.fulfilments[found.seller_id]
-    if known.is_all_back(found.seller_no):
+    if order.is_all_back(found.seller_id):
         after = next_fulfilment(fulfilment, FulfilmentStep.RETURN)
         if not isinstance(after, Rejection):
             order.fulfilments[found.seller_id] = plan.cancelled.fulfilments[order.id, found.seller_id] = after

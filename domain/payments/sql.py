@@ -109,7 +109,9 @@ SELECT t.*, $11::timestamptz, CASE WHEN t.state = 'opened' THEN NULL ELSE $11::t
 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
     $9::text[], $10::text[])
     AS t (gateway, reference, payment_id, order_id, amount_minor, fee_minor, currency, liable, state, reason)
-ON CONFLICT (gateway, reference) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at
+ON CONFLICT (gateway, reference) DO UPDATE
+SET state = excluded.state, fee_minor = excluded.fee_minor,
+    ended_at = CASE WHEN excluded.state = c.state THEN c.ended_at ELSE excluded.ended_at END
 """
 
 LOAD_COMMISSION = """

@@ -105,10 +105,17 @@ class Till:
         return await self.send(*(TakeNotice("sandbox", each) for each in said))
 
     async def dispute(
-        self, payment: UUID, state: DisputeState, amount_minor: int | None = None, name: str = "d"
+        self,
+        payment: UUID,
+        state: DisputeState,
+        amount_minor: int | None = None,
+        name: str = "d",
+        *,
+        fee_minor: int = 15,
+        currency: str = "USD",
     ) -> UUID:
         """A webhook of the sandbox that a buyer's bank takes money back, taken in with what else is queued."""
-        told = DisputeNews(f"{name}_{payment.hex}", state, amount_minor, 15, "USD", "fraudulent")
+        told = DisputeNews(f"{name}_{payment.hex}", state, amount_minor, fee_minor, currency, "fraudulent")
         kind = f"chargeback.{state.value}"
         said = Notice(f"msg_{new_id().hex}", kind, payment=News(payment_id=payment), dispute=told)
         (command,) = await self.send(TakeNotice("sandbox", said))

@@ -342,3 +342,37 @@ async def test_what_a_bank_takes_back_before_its_refund_is_made_is_not_given_bac
     assert [row[2] for row in await refunds(till)] == ["failed", "succeeded"]
     rows = await till.conn.fetch("SELECT account, balance_minor FROM ledger_accounts WHERE balance_minor <> 0")
     assert [tuple(row) for row in rows] == []
+
+
+@pytest.mark.parametrize("later", [OPENED, LOST])
+@pytest.mark.parametrize("won", [False, True])
+async def test_a_fee_that_is_heard_of_after_its_chargeback_is_charged_once_to_who_bears_it(
+    till: Till, later: DisputeState, *, won: bool
+):
+    order, payment = await paid(till)
+    await till.dispute(payment, OPENED, 400, fee_minor=0)
+    for _ in range(2):
+        await till.dispute(payment, later, 400)
+    assert await till.conn.fetchval("SELECT fee_minor FROM chargebacks") == 15
+    assert (await till.events(order)).count("chargeback_fee_charged") == 1
+    if won:
+        await till.dispute(payment, WON, 400)
+    rows = await till.conn.fetch("SELECT sum(amount_minor) FROM ledger_entries WHERE account = 'gateway_clearing'")
+    assert rows[0][0] == 1250 - (0 if won else 415)
+    await cancel(till, order)
+
+
+async def test_the_fee_of_a_chargeback_of_what_was_never_sold_is_the_platforms(till: Till):
+    order, payment = await paid(till)
+    await cancel(till, order)
+    await till.run_all()
+    await till.dispute(payment, OPENED, 400, fee_minor=0)
+    await till.dispute(payment, LOST, 400)
+    assert await till.conn.fetchval("SELECT balance_minor FROM ledger_accounts WHERE account = 'chargebacks'") == 415
+
+
+async def test_a_chargeback_in_another_currency_is_for_a_person(till: Till, capsys: pytest.CaptureFixture[str]):
+    _, payment = await paid(till)
+    await till.dispute(payment, OPENED, 400, currency="JPY")
+    assert await till.conn.fetchval("SELECT count(*) FROM chargebacks") == 0
+    assert "chargeback_differs" in capsys.readouterr().out

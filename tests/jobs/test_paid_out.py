@@ -109,6 +109,25 @@ async def test_a_chargeback_while_a_payout_waits_for_approval_withdraws_the_sell
     assert (await collected(till))[1] == [("included", OWED_MINOR)]
 
 
+async def test_what_a_lost_chargeback_of_an_undelivered_order_costs_is_due_and_due_no_more_once_it_is_won(till: Till):
+    order = await till.order()
+    payment = await till.pay(order)
+    await till.run_all()
+    await delivered(till)
+    await till.dispute(payment, DisputeState.OPENED)
+    await till.dispute(payment, DisputeState.LOST)
+    await till.run_all()
+    debt = OWED_MINOR - 1015
+    assert (await collected(till))[1] == [("included", OWED_MINOR + debt)]
+    await till.dispute(payment, DisputeState.WON)
+    await till.run_all()
+    assert (await collected(till))[1] == [], "it isn't delivered yet"
+    for command in (AcceptSellerOrder(order, 0), ShipSellerOrder(order, 0), DeliverSellerOrder(order, 0)):
+        await does(till, command)
+    await till.conn.execute(HOLD_IS_OVER)
+    assert (await collected(till))[1] == [("included", 1015)]
+
+
 async def test_a_chargeback_while_a_payout_is_approved_is_owed_in_the_next_one(till: Till):
     _, payment = await delivered(till)
     payout, _ = await collected(till)

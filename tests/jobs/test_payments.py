@@ -102,6 +102,20 @@ async def test_what_is_captured_on_shipment_is_only_promised_at_first(till: Till
     assert await till.state(order) == ("paid", "awaiting", False)
 
 
+async def test_a_capture_that_its_gateway_refuses_is_for_a_person(till: Till, capsys: pytest.CaptureFixture[str]):
+    order = await till.order()
+    payment = await till.pay(order, capture=Capture.ON_SHIPMENT)
+    await till.run_all()
+    await till.conn.execute("UPDATE sandbox_intents SET amount_minor = 1")
+    (captured,) = await till.send(CapturePayment(order))
+    await till.run("capture_payments")
+    assert await till.result(captured) == ("rejected", "payment_state")
+    assert await till.payment(payment) == ("authorized", 0, 0)
+    told = capsys.readouterr().out
+    assert ("capture_refused" in told, str(payment) in told, str(order) in told) == (True, True, True)
+    await till.conn.execute("UPDATE sandbox_intents SET amount_minor = 1000")
+
+
 async def test_starting_a_payment_extends_the_hold(till: Till):
     order = await till.order()
     await till.conn.execute("UPDATE orders SET expires_at = now() + interval '5 seconds' WHERE id = $1", order)

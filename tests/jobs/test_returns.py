@@ -217,3 +217,17 @@ async def test_a_return_whose_parcel_never_comes_is_given_up_and_may_be_asked_fo
     assert await decide(till, order, made, approve=False) == ("succeeded", None)
     assert await receive(till, order, made) == ("rejected", "return_state")
     assert len(await asked(till, order)) == 1
+
+
+@pytest.mark.parametrize("back", [1, 2])
+async def test_when_the_rest_is_given_back_a_seller_order_is_returned_if_all_that_was_shipped_came_back(
+    till: Till, back: int
+):
+    order = await delivered(till, quantity=3, shipped=2)
+    assert await fulfilments(till, order) == ["partly_shipped"]
+    await came_back(till, order, (0, back))
+    assert await fulfilments(till, order) == ["partly_shipped"], "a unit is still to be shipped"
+    await till.send(RefundOrder(order, (RefundLine(0),)))
+    await till.run_all()
+    assert await fulfilments(till, order) == ["returned" if back == 2 else "delivered"]
+    assert (await till.events(order)).count("returned") == (back == 2)

@@ -45,7 +45,7 @@ ON CONFLICT (account, owner, currency) DO UPDATE SET balance_minor = a.balance_m
 """
 
 
-async def book(conn: Any, order: UUID, kind: str, account: str, amount_minor: int) -> None:
+async def book(conn: Any, order: UUID, kind: str, account: str, amount_minor: int, *, owner: str = "") -> None:
     """Have the ledger say what it would if something had come about otherwise; the bank is the other side."""
-    owner = "sandbox" if account == "gateway_clearing" else ""
+    owner = "sandbox" if account == "gateway_clearing" else owner
     await conn.execute(_BOOK, uuid4(), order, kind, account, owner, amount_minor)

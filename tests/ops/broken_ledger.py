@@ -69,3 +69,19 @@ async def units_that_are_not_sent_vanish(conn, trade):
         " FROM order_lines WHERE order_id = $1 AND line_no = 0",
         trade.payments.paid[0],
     )
+
+
+@breaks("debts_are_due")
+async def a_seller_owes_what_no_payout_will_ever_take(conn, trade):
+    order = trade.payments.paid[0]
+    changed = (
+        "UPDATE settlements SET balance_minor = balance_minor - 1000000, settles_at = NULL"
+        " WHERE order_id = $1 AND seller_no = 0 RETURNING seller_id::text"
+    )
+    seller = (await conn.fetch(changed, order))[0][0]
+    await book(conn, order, "other", "seller_payable", 1_000_000, owner=seller)
+
+
+@breaks("chargebacks_go_back_to_who_bore_them")
+async def a_chargeback_goes_back_to_somebody_else(conn, trade):
+    await book(conn, trade.payments.paid[0], "chargeback_won", "chargebacks", -1)

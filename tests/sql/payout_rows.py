@@ -49,6 +49,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (e, "LIST_ACCOUNTS_OF"): (*account, "seller_payable"),
         (e, "LIST_ACCOUNTS_OF_OWNER"): (*account, accounts, owner),
         (e, "LIST_ENTRIES"): entry,
+        (e, "LIST_ENTRIES_OF_RARE_KIND"): (*entry[:-1], "payout", "payout"),
         (e, "LIST_ENTRIES_OF_ORDER"): (*entry, ids[0]),
         (e, "LIST_ENTRIES_OF_CAUSE"): (*entry, ids[0], None),
         (e, "LIST_ENTRIES_OF_OWNER"): (*entry, accounts, owner),

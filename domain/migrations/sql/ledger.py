@@ -21,6 +21,9 @@ CREATE INDEX ledger_entries_order ON ledger_entries (order_id) WHERE order_id IS
 -- Lists and statements go by time; entries of one batch by their position.
 CREATE INDEX ledger_entries_account ON ledger_entries (account, owner, currency, at, position);
 CREATE INDEX ledger_entries_at ON ledger_entries (at, position);
+-- Of the kinds that each sale has an entry is never far; of the others it would be looked for among all.
+CREATE INDEX ledger_entries_rare ON ledger_entries (kind, at, position)
+    WHERE kind NOT IN ('capture', 'sale', 'tax', 'shipping', 'commission');
 
 CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -55,6 +58,7 @@ CREATE TABLE settlements (
     seller_id uuid NOT NULL,
     currency text NOT NULL,
     balance_minor bigint NOT NULL,
+    -- Null until it is delivered; -infinity while it isn't and its seller owes something of it.
     settles_at timestamptz,
     -- Chargebacks that are open: nothing is paid out of it meanwhile.
     disputes smallint NOT NULL DEFAULT 0 CHECK (disputes >= 0),

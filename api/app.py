@@ -58,15 +58,15 @@ from api import (
     webhooks,
 )
 from api.access import anyone
-from api.context import CORRELATION, FIELDS, Edge, edge_of
+from api.context import CORRELATION, FIELDS, TRACE, Edge, edge_of
 from api.docs import render
 from api.entrance import look_first
 from api.openapi import describe
 from api.problems import ProblemError, on_exception, on_http_exception, on_problem
 from api.rates import RATE
 from domain.commands import COMMANDS
+from infra import redaction, telemetry, trace_context
 from infra import settings as settings_module
-from infra import telemetry
 from infra.clock import new_id
 from infra.process import die_with_parent, spare_collector
 from infra.settings import Settings
@@ -123,6 +123,18 @@ WHERE (SELECT count(*) FROM (SELECT FROM pending WHERE job = j LIMIT $2 + 1) AS 
 """
 
 
+def _wished(field: bytes | None) -> str:
+    """The correlation id a client wishes for; empty without one that will do. It is in many lines, so it is clean."""
+    if field is None:
+        return ""
+    wished = field.decode("latin-1")
+    return wished if _REQUEST_ID.match(wished) and redaction.is_clean(wished) else ""
+
+
+def _trace(field: bytes | None) -> str | None:
+    return None if field is None else trace_context.read(field.decode("latin-1"))
+
+
 def correlate(app: ASGIApp) -> ASGIApp:
     """Give each request its correlation id, send it back with how its limits stand, and log the request in one line."""
 
@@ -132,9 +144,11 @@ def correlate(app: ASGIApp) -> ASGIApp:
             return
         started = time.perf_counter()
         fields = scope[FIELDS] = dict(scope["headers"])
-        wished = fields.get(b"x-request-id", b"").decode("latin-1")
         # Left empty, it becomes the id of the command the request turns into, or a new one.
-        scope[CORRELATION] = wished if _REQUEST_ID.match(wished) else ""
+        scope[CORRELATION] = _wished(fields.get(b"x-request-id"))
+        scope[TRACE] = trace = _trace(fields.get(b"traceparent"))
+        if trace is not None:
+            scope[CORRELATION] = scope[CORRELATION] or trace_context.id_of(trace)
         scope[RATE] = ()
         status = 0
 
@@ -144,6 +158,8 @@ def correlate(app: ASGIApp) -> ASGIApp:
                 status = message["status"]
                 correlation = scope[CORRELATION] = scope[CORRELATION] or str(new_id())
                 message["headers"] = [*message["headers"], (b"x-request-id", correlation.encode()), *scope[RATE]]
+                if trace is not None:
+                    message["headers"].append((b"traceparent", trace.encode()))
             await send(message)
 
         try:
@@ -151,7 +167,14 @@ def correlate(app: ASGIApp) -> ASGIApp:
         finally:
             seconds = time.perf_counter() - started
             metering.count(scope, status, seconds)
-            telemetry.log_request(scope["method"], scope["path"], status, seconds * 1000, scope[CORRELATION])
+            telemetry.log_request(
+                scope["method"],
+                scope["path"],
+                status,
+                seconds * 1000,
+                correlation=scope[CORRELATION],
+                trace="" if trace is None else trace_context.id_of(trace),
+            )
 
     return middleware
 

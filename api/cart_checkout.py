@@ -18,7 +18,7 @@ from msgspec import Struct
 from api.accept import Accepted
 from api.access import allow, authorise
 from api.answers import Expected, expected, transaction
-from api.context import CORRELATION, Edge, edge_of, encode, field
+from api.context import CORRELATION, TRACE, Edge, edge_of, encode, field
 from api.credentials import check_email
 from api.decode import body_or, check_order
 from api.openapi import PROBLEMS, request_body
@@ -129,6 +129,7 @@ async def _submit(request: Request[Any, Any, Any], conn: Any, cart: Cart, order:
         command=order,
         payload=encode(order).decode(),
         correlation=correlation,
+        trace=scope[TRACE],
         key_hash=key.hash,
         fingerprint=key.fingerprint,
     )

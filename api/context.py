@@ -42,6 +42,10 @@ CORRELATION = "correlation"
 """Where a request's scope keeps its correlation id; empty until it is known."""
 
 
+TRACE = "trace"
+"""Where a request's scope keeps the ``traceparent`` it came with; None without a well-formed one."""
+
+
 HELD = "held"
 """Where a request's scope keeps the transaction it works in, when it came with an Idempotency-Key (``api.once``)."""
 

@@ -17,7 +17,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from api.accept import Accepted
-from api.context import CORRELATION, HELD, Edge, Held, edge_of, encode, field
+from api.context import CORRELATION, HELD, TRACE, Edge, Held, edge_of, encode, field
 from api.problems import Problem, problem_answer, problem_of, refuse
 from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand, Status
@@ -170,6 +170,7 @@ async def submit(
         command=command,
         payload=payload.decode(),
         correlation=correlation,
+        trace=scope[TRACE],
         key_hash=key_hash,
         fingerprint=fingerprint,
     )
@@ -215,6 +216,7 @@ async def submit_noted(
             command=command,
             payload=payload.decode(),
             correlation=correlation,
+            trace=scope[TRACE],
             key_hash=digest(key.encode()),
             fingerprint=digest(command.job.encode(), payload),
         )

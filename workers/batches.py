@@ -31,7 +31,7 @@ from domain.journal.tally import sum_of
 from domain.limits import Limits
 from infra import postgres, telemetry
 from infra.clock import new_id
-from workers.endings import Ending, ending_of
+from workers.endings import Ending, ending_of, found_by
 from workers.halving import SAVEPOINT, Result, run_by_halves
 from workers.meters import Counts, Meter
 
@@ -122,7 +122,7 @@ class BatchRunner:
                 await conn.execute("COMMIT")
                 return Report(claimed=0, ended=[], ring=set())
             claimed_ids = [row["id"] for row in rows]
-            report, counts, correlations = await self._finish(conn, rows)
+            report, counts, by = await self._finish(conn, rows)
             await conn.execute("COMMIT")
         except BaseException as error:
             await self._roll_back(conn)
@@ -139,7 +139,7 @@ class BatchRunner:
             claimed=len(rows),
             **counts.outcomes,
             ms=round(seconds * 1000, 2),
-            correlations=correlations,
+            **by,
         )
         return report
 
@@ -152,7 +152,7 @@ class BatchRunner:
             rows = await conn.fetch(self._claim, name, EPOCH, self._commands_max, self._rows_max, lane)
         return rows or await conn.fetch(sql.CLAIM_SOLO, name, lane)
 
-    async def _finish(self, conn: Any, rows: Sequence[Any]) -> tuple[Report, Counts, list[str]]:
+    async def _finish(self, conn: Any, rows: Sequence[Any]) -> tuple[Report, Counts, dict[str, list[str]]]:
         ids = [row["id"] for row in rows]
         note = asyncio.ensure_future(self._note(rows[0]["xid"], ids))
         try:
@@ -173,9 +173,9 @@ class BatchRunner:
                 conn, ready, lambda some, lock_first: self._run(conn, some, now, ran, lock_first=lock_first)
             )
             outcomes += settled
-        report, counts, correlations = await self._record(conn, outcomes, follow_ups)
+        report, counts = await self._record(conn, outcomes, follow_ups)
         counts.tallies = sum_of(ran)
-        return report, counts, correlations
+        return report, counts, found_by(claimed for claimed, _ in outcomes)
 
     async def _note(self, xid: int, ids: list[UUID]) -> None:
         # On another connection, so that the note outlives a crash of this process.
@@ -201,6 +201,7 @@ class BatchRunner:
                 correlation=row["correlation"],
                 created_at=row["created_at"],
                 command=command,
+                trace=row["trace"],
             )
             if error:
                 broken.append((claimed, Faulted(error=error)))
@@ -226,7 +227,7 @@ class BatchRunner:
 
     async def _record(
         self, conn: Any, outcomes: list[tuple[Claimed[Any], BatchOutcome]], follow_ups: list[Any]
-    ) -> tuple[Report, Counts, list[str]]:
+    ) -> tuple[Report, Counts]:
         finished: list[Ending] = []
         parked: list[tuple[UUID, int, int, datetime | None, str]] = []
         deferred: list[tuple[Claimed[Any], float]] = []
@@ -239,7 +240,13 @@ class BatchRunner:
                 case Faulted(error, cause):
                     counts.outcomes["failed"] += 1
                     parked.append((claimed.id, claimed.attempts, 0, None, error))
-                    log.error("parked", job=self.job.name, job_id=str(claimed.id), error=error)
+                    log.error(
+                        "parked",
+                        job=self.job.name,
+                        job_id=str(claimed.id),
+                        correlation=claimed.correlation,
+                        error=error,
+                    )
                     cause = cause or telemetry.ParkedError(error)
                     telemetry.report(cause, job_id=str(claimed.id), job=self.job.name)
                 case Deferred(seconds):
@@ -266,7 +273,7 @@ class BatchRunner:
             look_again_seconds=min((seconds for _, seconds in deferred), default=None),
             full=len(outcomes) >= self._commands_max,
         )
-        return report, counts, [c.correlation for c, _ in outcomes]
+        return report, counts
 
     async def _roll_back(self, conn: Any) -> None:
         if postgres.is_gone(conn):

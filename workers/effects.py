@@ -33,11 +33,11 @@ from domain.journal.model import (
 )
 from domain.journal.tally import sum_of
 from domain.limits import Limits
-from infra import postgres, telemetry
+from infra import postgres, telemetry, trace_context
 from infra.clock import new_id
 from workers.endings import Ending, ending_of
 from workers.halving import SAVEPOINT, Result, Run, run_by_halves
-from workers.meters import Counts, Meter
+from workers.meters import Counts, Meter, answer_of
 
 log = telemetry.logger()
 
@@ -137,6 +137,7 @@ class EffectRunner:
                 correlation=row["correlation"],
                 created_at=row["created_at"],
                 command=command,
+                trace=row["trace"],
             )
             held.append(Leased(claimed, state["generation"], state["first_tried_at"], state["now"]))
         return held, gone, broken
@@ -185,8 +186,26 @@ class EffectRunner:
         """Try once, with a deadline under half the lease; an exception or the deadline means: try again."""
         started = time.perf_counter()
         outcome = await self._try(leased)
-        self._meter.tried(outcome, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._meter.tried(outcome, seconds)
+        self._say(leased.claimed, outcome, seconds)
         return outcome
+
+    def _say(self, claimed: Claimed[Any], outcome: EffectOutcome, seconds: float) -> None:
+        """One line for each try."""
+        trace = {} if claimed.trace is None else {"trace": trace_context.id_of(claimed.trace)}
+        why = {"error": outcome.error} if isinstance(outcome, TryAgain | PutOff) else {}
+        log.info(
+            "effect",
+            job=self.job.name,
+            job_id=str(claimed.id),
+            attempt=claimed.attempts,
+            answer=answer_of(outcome),
+            ms=round(seconds * 1000, 2),
+            correlation=claimed.correlation,
+            **trace,
+            **why,
+        )
 
     async def _try(self, leased: Leased) -> EffectOutcome:
         attempt = Attempt(
@@ -233,13 +252,6 @@ class EffectRunner:
             report = await self._write(conn, lease, others, follow_ups, released)
             report.counts.tallies = sum_of(ran)
         self._meter.ended(report.counts)
-        log.info(
-            "effects",
-            job=self.job.name,
-            tried=len(done),
-            ended=len(report.ended),
-            correlations=[leased.claimed.correlation for leased, _ in done],
-        )
         return report
 
     def _worn_out(self, claimed: Claimed[Any], outcome: EffectOutcome) -> EffectOutcome | Faulted:

@@ -43,6 +43,8 @@ class Following:
     def __init__(self, new_id: Callable[[], UUID]) -> None:
         self.new_id = new_id
         self.follow_ups: list[NewCommand] = []
+        self.traces: dict[str, str] = {}
+        """By correlation id, the trace that what follows belongs to."""
 
     def follow_up(
         self, command: Command, correlation: str, *, principal: UUID = SYSTEM, delay_seconds: float = 0.0
@@ -55,6 +57,7 @@ class Following:
             payload=_encode(command).decode(),
             correlation=correlation,
             delay_seconds=delay_seconds,
+            trace=self.traces.get(correlation),
         )
         self.follow_ups.append(new)
 
@@ -86,6 +89,7 @@ class Batch(Following, Generic[C]):
         self.lock_first = lock_first
         self.held = {} if held is None else held
         self.tallies: Tallies = {}
+        self.traces = {claimed.correlation: claimed.trace for claimed in commands if claimed.trace is not None}
 
     @property
     def ids(self) -> list[UUID]:

@@ -69,7 +69,7 @@ C = TypeVar("C", bound=Command)
 
 
 class Claimed(Struct, Generic[C], frozen=True):
-    """A command a worker holds: who asked, when, under which correlation id, how often it was tried."""
+    """A command a worker holds: who asked, when, under which correlation id and trace, how often it was tried."""
 
     id: UUID
     principal: UUID
@@ -77,6 +77,7 @@ class Claimed(Struct, Generic[C], frozen=True):
     correlation: str
     created_at: datetime
     command: C
+    trace: str | None = None
 
 
 class Succeeded(Struct, frozen=True):
@@ -141,7 +142,7 @@ class NewCommand(Struct, frozen=True):
     """A command about to be written to the journal.
 
     ``key_hash`` and ``fingerprint`` are None without an Idempotency-Key. ``delay_seconds`` puts its first
-    run into the future.
+    run into the future. ``trace`` is the ``traceparent`` of the request it comes of, if that had one.
     """
 
     id: UUID
@@ -152,6 +153,7 @@ class NewCommand(Struct, frozen=True):
     key_hash: bytes | None = None
     fingerprint: bytes | None = None
     delay_seconds: float = 0.0
+    trace: str | None = None
 
 
 class Cause(Struct, frozen=True):

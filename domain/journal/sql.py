@@ -20,16 +20,16 @@ INSERT_COMMANDS = """
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::json[], $6::text[], $7::smallint[], $8::float8[],
-        $9::bytea[], $10::bytea[]
-    ) AS t (id, principal, job, aggregate, payload, correlation, weight, delay, key_hash, fingerprint)
+        $9::bytea[], $10::bytea[], $11::text[]
+    ) AS t (id, principal, job, aggregate, payload, correlation, weight, delay, key_hash, fingerprint, trace)
 ), keyed AS (
     INSERT INTO idempotency (principal, key_hash, command_id, fingerprint)
     SELECT principal, key_hash, id, fingerprint FROM input WHERE key_hash IS NOT NULL
     ORDER BY principal, key_hash
     ON CONFLICT DO NOTHING RETURNING command_id
 ), written AS (
-    INSERT INTO commands (id, principal, job, aggregate, payload, correlation)
-    SELECT id, principal, job, aggregate, payload, correlation FROM input
+    INSERT INTO commands (id, principal, job, aggregate, payload, correlation, trace)
+    SELECT id, principal, job, aggregate, payload, correlation, trace FROM input
     WHERE key_hash IS NULL OR id IN (SELECT command_id FROM keyed)
     ON CONFLICT DO NOTHING RETURNING id
 ), queued AS (
@@ -111,7 +111,7 @@ RETURNING id, run_at, attempts, pg_current_xact_id() AS xid
 
 # The bounds let the planner leave out every partition but one or two.
 LOAD_CLAIMED = """
-SELECT c.id, c.principal, c.payload, c.correlation, c.created_at, o.id IS NOT NULL AS finished
+SELECT c.id, c.principal, c.payload, c.correlation, c.trace, c.created_at, o.id IS NOT NULL AS finished
 FROM unnest($1::uuid[]) AS t (id)
 JOIN commands c ON c.id = t.id AND c.id BETWEEN $2 AND $3
 LEFT JOIN outcomes o ON o.id = t.id AND o.id BETWEEN $2 AND $3
@@ -265,6 +265,7 @@ async def insert_commands(conn: Connection, commands: Sequence[NewCommand]) -> s
         [c.delay_seconds for c in ordered],
         [c.key_hash for c in ordered],
         [c.fingerprint for c in ordered],
+        [c.trace for c in ordered],
     )
     return {row["id"] for row in rows}
 

@@ -41,6 +41,7 @@ class Commands(Table):
     payload = JSON(default=None)
     correlation = Text(default="")
     created_at = Timestamptz()
+    trace = Text(null=True, default=None)
 
 
 class Outcomes(Table):

@@ -1,11 +1,9 @@
-"""Lanes, sweeps, health, the backlog's limit, and the one log line per request and batch."""
+"""Lanes, sweeps, health, and the backlog's limit."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from domain.accounts.model import Role
@@ -13,7 +11,6 @@ from domain.commands import SWEEPS, jobs_by_lane
 from domain.journal.partitions import partition_name
 from domain.rejections import Code
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
-from tests.builders import SECRET_KEY
 from tests.system import eventually
 
 ADMIN = bearer(Role.ADMIN)
@@ -124,79 +121,3 @@ def test_past_its_limit_a_backlog_takes_nothing_new_but_replays_what_it_knows(ma
 
 def _refused(answer: Any) -> Any:
     return answer if answer.status_code == 503 else None
-
-
-def log_lines(shop: Shop, name: str) -> list[dict[str, Any]]:
-    """What a process has logged; each line must be JSON."""
-    return [msgspec.json.decode(text, type=dict[str, Any]) for text in shop.system.log(name).splitlines() if text]
-
-
-def test_a_request_id_goes_from_the_request_to_the_workers_batch_and_back(shop: Shop):
-    (offer,) = shop.offers()
-    correlation = f"trace.{uuid4()}:1_A-b"
-    buyer = uuid4()
-    headers = {**bearer(subject=buyer), **wait(), "X-Request-ID": correlation}
-    answer = shop.http.post("/orders", json=order(offer), headers=headers)
-    assert answer.headers["x-request-id"] == correlation
-    job = UUID(answer.json()["id"])
-    assert shop.value("SELECT correlation FROM commands WHERE id = $1", job) == correlation
-    assert shop.value("SELECT correlation FROM events WHERE stream = $1", job) == correlation
-
-    def batches() -> list[dict[str, Any]]:
-        return [line for line in log_lines(shop, "worker") if correlation in line.get("correlations", ())]
-
-    (batch,) = eventually(batches)
-    assert (batch["event"], batch["job"]) == ("batch", "place_orders")
-    assert batch["claimed"] >= batch["succeeded"] >= 1
-    assert batch["ms"] > 0
-    (request,) = [line for line in log_lines(shop, "web") if line.get("correlation") == correlation]
-    assert (request["event"], request["method"], request["path"], request["status"]) == (
-        "request",
-        "POST",
-        "/orders",
-        200,
-    )
-    assert request["ms"] > 0
-
-
-def test_each_request_is_one_log_line_whatever_becomes_of_it(shop: Shop):
-    sent = {
-        "refused-1": shop.http.get("/orders", headers={"X-Request-ID": "refused-1"}),
-        "unknown-1": shop.http.get("/nowhere", headers={"X-Request-ID": "unknown-1"}),
-        "method-1": shop.http.delete("/orders", headers={"X-Request-ID": "method-1"}),
-        "fine-1": shop.http.get("/health/live", headers={"X-Request-ID": "fine-1"}),
-    }
-    assert {name: answer.headers["x-request-id"] for name, answer in sent.items()} == {name: name for name in sent}
-
-    def logged() -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for line in log_lines(shop, "web"):
-            if line.get("correlation") in sent:
-                found.setdefault(line["correlation"], []).append(line["status"])
-        return found if len(found) == len(sent) else {}
-
-    assert eventually(logged) == {name: [answer.status_code] for name, answer in sent.items()}
-
-
-def test_logs_hold_neither_tokens_nor_bodies_nor_queries(shop: Shop):
-    (offer,) = shop.offers()
-    headers = {**bearer(), "Idempotency-Key": "a-key-that-is-nobodys-business", **wait()}
-    placed = shop.http.post("/orders", json=order(offer), headers=headers)
-    shop.http.post(
-        f"{placed.json()['links']['order']}/cancel", json={"reason": "a-secret-reason"}, headers={**headers, **wait()}
-    )
-    shop.http.get("/orders?cursor=a-secret-cursor", headers=headers)
-    shop.http.get("/orders", headers={"Authorization": "Bearer a-broken-token"})
-    text = "".join(shop.system.log(name) for name in ("web", "web2", "worker"))
-    for secret in (
-        headers["Authorization"].removeprefix("Bearer "),
-        "a-key-that-is-nobodys-business",
-        "a-secret-reason",
-        "a-secret-cursor",
-        "a-broken-token",
-        str(offer.variant_id),
-        SECRET_KEY,
-    ):
-        assert secret not in text
-    for name in ("web", "web2", "worker"):
-        assert all({"event", "level", "at"} <= set(line) for line in log_lines(shop, name))

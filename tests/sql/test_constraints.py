@@ -1,5 +1,8 @@
 """Constraints carry the invariants: the database refuses what must never be, whoever asks."""
 
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -7,13 +10,12 @@ import asyncpg
 import pytest
 
 from domain.migrations.sql.first import FROZEN_TABLES
+from infra.settings import read
 from jobs.place_orders import place_orders
-from ops.goods import NewOffer
-from tests.builders import place, submit, write_offers
-from tests.engine.fixtures import database_url, reused_database
+from ops.stack import EmbeddedStack
+from tests import databases
+from tests.builders import SECRET_KEY, place, submit, write_offers
 from tests.engine.parts import rig_of
-
-__all__ = ["database_url", "reused_database"]
 
 pytestmark = pytest.mark.anyio
 
@@ -21,15 +23,36 @@ CHECK, UNIQUE, FOREIGN, FROZEN, NULL = "23514", "23505", "23503", "23001", "2350
 ANY = "gen_random_uuid()"
 
 
-@pytest.fixture
-async def shop(conn: Any, settings: Any) -> NewOffer:
-    """One offer with five units, and one order of two of them."""
+async def _sell(stack: EmbeddedStack, url: str) -> None:
+    settings = read({"DATABASE_URL": url, "REDIS_URL": stack.urls.redis_url, "SECRET_KEY": SECRET_KEY})
+    conn: Any = await asyncpg.connect(url)
     (offer,) = await write_offers(conn, units=5, price=100)
     await submit(conn, place(offer, quantity=2))
     async with rig_of(settings, conn) as rig:
         await rig.drain(rig.runner(place_orders))
     assert await conn.fetchval("SELECT count(*) FROM orders") == 1
-    return offer
+    await conn.close()
+
+
+@pytest.fixture(scope="module")
+def shop(stack: EmbeddedStack, template: str) -> Iterator[str]:
+    """A database with one offer of five units, and one order of two of them."""
+    name = f"constraints_{os.getpid()}"
+    url = databases.create(stack, name, template)
+    asyncio.run(_sell(stack, url))
+    yield url
+    databases.drop(stack, name)
+
+
+@pytest.fixture
+async def conn(shop: str) -> AsyncIterator[Any]:
+    """A connection to the shop, in a transaction that is rolled back."""
+    connection = await asyncpg.connect(shop)
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
 
 
 PAYMENT = (
@@ -215,7 +238,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("what", REFUSED)
 async def test_the_database_refuses(conn: Any, what: str):
     state, statement = REFUSED[what]
@@ -224,7 +246,6 @@ async def test_the_database_refuses(conn: Any, what: str):
     assert refused.value.sqlstate == state, refused.value
 
 
-@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
 @pytest.mark.parametrize("table", FROZEN_TABLES)
 async def test_what_is_frozen_is_neither_changed_nor_deleted(conn: Any, table: str, change: str):
@@ -295,4 +316,4 @@ async def test_events_know_the_transaction_they_are_of(conn: Any):
         await conn.execute(
             f"INSERT INTO events (stream, version, type, data, actor) VALUES ({ANY}, 1, 'x', '{{}}', {ANY})"
         )
-        assert await conn.fetchval("SELECT xid = pg_current_xact_id() FROM events")
+        assert await conn.fetchval("SELECT xid = pg_current_xact_id() FROM events WHERE type = 'x'")

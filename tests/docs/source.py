@@ -28,13 +28,18 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(text_of(path))
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
+
+
 def functions_of(path: Path) -> Iterator[FUNCTIONS]:
-    return (node for node in ast.walk(tree_of(path)) if isinstance(node, FUNCTIONS))
+    return (node for node in nodes_of(path) if isinstance(node, FUNCTIONS))
 
 
 def imports_of(path: Path) -> Iterator[str]:
     """The modules a file imports anywhere, by their full names."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -99,17 +99,15 @@ QUERIES: dict[tuple[str, str], str] = {
 QUERIES |= {
     (search_reads.__name__, f"SEARCHES {filters}"): statement for filters, statement in search_reads.SEARCHES.items()
 }
-NAMES = [f"{module.removeprefix('domain.')}.{name}" for module, name in QUERIES]
 
 # An operator's retry finds its command's partition while it runs, by the id of the row it took.
 PRUNED_AS_IT_RUNS = {("domain.journal.sql", "UNPARK")}
 LARGE = 10_000
 
 
-@pytest.mark.parametrize("key", QUERIES, ids=NAMES)
-async def test_no_statement_returns_rows_without_columns(key):
+def test_no_statement_returns_rows_without_columns():
     """asyncpg 0.32 writes eight bytes past the end of such a row when it is freed: the heap is damaged."""
-    assert not re.match(r"\s*SELECT\s+FROM\b", QUERIES[key])
+    assert [key for key, query in QUERIES.items() if re.match(r"\s*SELECT\s+FROM\b", query)] == []
 
 
 async def _fill(url: str) -> dict[str, Any]:
@@ -185,8 +183,19 @@ def _sample() -> dict[str, Any]:
     return {name: [uuid4()] for name in ("ids", "buyers", "variants", "sellers")}
 
 
-@pytest.mark.parametrize("key", QUERIES, ids=NAMES)
-async def test_no_statement_scans_a_large_table(filled: tuple[str, dict[str, Any]], key: tuple[str, str]):
+async def _wrong(conn: Any, key: tuple[str, str], args: tuple[object, ...], large: set[str]) -> list[str]:
+    """What is wrong with how a statement is carried out."""
+    plan, generic = await explain(conn, QUERIES[key], args), await explain_generic(conn, QUERIES[key])
+    found = [f"scans {table}" for table in scans(plan, large)]
+    found += [f"scans {table} with a kept plan" for table in scans(generic, large)]
+    # Ids of one day: its partition, and at midnight its neighbour.
+    tables = {name.split("_")[0] for name in partitions(plan)}
+    if key not in PRUNED_AS_IT_RUNS and len(partitions(plan)) > 2 * len(tables):
+        found.append(f"looks into partitions that can't matter: {partitions(plan)}")
+    return found
+
+
+async def test_no_statement_scans_a_large_table(filled: tuple[str, dict[str, Any]]):
     url, sample = filled
     conn = await asyncpg.connect(url)
     try:
@@ -194,13 +203,8 @@ async def test_no_statement_scans_a_large_table(filled: tuple[str, dict[str, Any
         assert {"pending", "orders", "order_lines", "stock", "offers", "reservations", "events"} <= large
         assert {"categories", "carts", "cart_lines"} <= large
         assert {"payments", "refunds", "chargebacks", "orphaned_charges"} <= large
-        plan = await explain(conn, QUERIES[key], statements(sample)[key])
-        assert scans(plan, large) == []
-        # Ids of one day: its partition, and at midnight its neighbour.
-        tables = {name.split("_")[0] for name in partitions(plan)}
-        if key not in PRUNED_AS_IT_RUNS:
-            assert len(partitions(plan)) <= 2 * len(tables), "partitions that can't matter are left out"
-        assert scans(await explain_generic(conn, QUERIES[key]), large) == []
+        args = statements(sample)
+        assert {key: wrong for key in QUERIES if (wrong := await _wrong(conn, key, args[key], large))} == {}
     finally:
         await conn.close()
 

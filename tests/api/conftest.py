@@ -18,9 +18,10 @@ def shop(stack: EmbeddedStack, template: str) -> Iterator[Shop]:
     """
     running = Shop(stack, template, redis_database=1)
     try:
-        running.web()
-        running.web("web2")
-        running.system.worker()
+        with running.system.fleet.together():
+            running.web()
+            running.web("web2")
+            running.system.worker()
         yield running
         # Whatever the routes wrote, over all tests: events have the fields that docs/events.md lists.
         page = documented()

@@ -21,12 +21,13 @@ from domain.accounts.model import Role
 from domain.journal.sweeps import PruneJournal
 from domain.rejections import Code
 from infra.clock import new_id
+from ops.stack import EmbeddedStack
 from tests.api import goods, selling, tree
 from tests.api.entries import ENTRIES, Entry
 from tests.api.goods import Seller
 from tests.api.principals import Persona, Principals, Who
 from tests.api.shop import Shop, assert_nothing_written, assert_problem, bearer, order, wait
-from tests.api.things import ADDRESS, QUIET_LANE, Named, Things
+from tests.api.things import ADDRESS, Named, Things
 from tests.docs.access_page import Row, documented
 from tests.system import eventually
 
@@ -153,15 +154,27 @@ CARRIED_OUT = {
 
 
 @pytest.fixture(scope="module")
-def principals(shop: Shop) -> Principals:
-    return Principals(shop)
+def small_shop(stack: EmbeddedStack, template: str) -> Iterator[Shop]:
+    """One that holds little: all that stands in it is looked at, again and again."""
+    running = Shop(stack, template, redis_database=4)
+    try:
+        with running.system.fleet.together():
+            running.web()
+            running.web("web2")
+            running.system.worker()
+        yield running
+    finally:
+        running.close()
 
 
 @pytest.fixture(scope="module")
-def things(shop: Shop) -> Iterator[Things]:
-    yield Things(shop)
-    shop.resume(QUIET_LANE)
-    shop.settle()
+def principals(small_shop: Shop) -> Principals:
+    return Principals(small_shop)
+
+
+@pytest.fixture(scope="module")
+def things(small_shop: Shop) -> Things:
+    return Things(small_shop)
 
 
 def _who(row: Row) -> Who:
@@ -173,8 +186,9 @@ def _who(row: Row) -> Who:
 
 @pytest.mark.parametrize("row", ONCE, ids=[row.route for row in ONCE])
 def test_a_repeated_request_is_answered_the_same_and_changes_nothing(
-    shop: Shop, things: Things, principals: Principals, row: Row
+    small_shop: Shop, things: Things, principals: Principals, row: Row
 ):
+    shop = small_shop
     entry = CARRIED_OUT.get(row.route) or ENTRIES[row.route]
     who = _who(row)
     persona = principals.persona(who)

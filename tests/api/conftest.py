@@ -18,16 +18,31 @@ def shop(stack: EmbeddedStack, template: str) -> Iterator[Shop]:
     """
     running = Shop(stack, template, redis_database=1)
     try:
-        with running.system.fleet.together():
-            running.web()
-            running.web("web2")
-            running.system.worker()
+        _open(running)
         yield running
         # Whatever the routes wrote, over all tests: events have the fields that docs/events.md lists.
         page = documented()
         rows = running.fetch("SELECT type, array(SELECT jsonb_object_keys(data)) AS fields FROM events")
         wrong = {(row["type"], *sorted(row["fields"])) for row in rows if page.get(row["type"]) != set(row["fields"])}
         assert wrong == set()
+    finally:
+        running.close()
+
+
+def _open(shop: Shop) -> None:
+    with shop.system.fleet.together():
+        shop.web()
+        shop.web("web2")
+        shop.system.worker()
+
+
+@pytest.fixture(scope="module")
+def small_shop(stack: EmbeddedStack, template: str) -> Iterator[Shop]:
+    """The same for one file alone, so that it holds little: for tests that look at all that stands in it."""
+    running = Shop(stack, template, redis_database=4)
+    try:
+        _open(running)
+        yield running
     finally:
         running.close()
 

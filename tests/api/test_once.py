@@ -1,6 +1,6 @@
 """Idempotency-Key on routes that answer at once: each is carried out once, whoever asks again, and whatever dies."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,6 @@ from domain.accounts.model import Role
 from domain.journal.sweeps import PruneJournal
 from domain.rejections import Code
 from infra.clock import new_id
-from ops.stack import EmbeddedStack
 from tests.api import goods, selling, tree
 from tests.api.entries import ENTRIES, Entry
 from tests.api.goods import Seller
@@ -151,20 +150,6 @@ CARRIED_OUT = {
     "POST /sellers/{seller_id}/suspend": Entry(_seller_that_is("approved"), {"reason": "as a test"}),
     "POST /sellers/{seller_id}/reinstate": Entry(_seller_that_is("suspended")),
 }
-
-
-@pytest.fixture(scope="module")
-def small_shop(stack: EmbeddedStack, template: str) -> Iterator[Shop]:
-    """One that holds little: all that stands in it is looked at, again and again."""
-    running = Shop(stack, template, redis_database=4)
-    try:
-        with running.system.fleet.together():
-            running.web()
-            running.web("web2")
-            running.system.worker()
-        yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ from workers.meters import Counts, Meter, answer_of
 
 log = telemetry.logger()
 
+LOOK_SECONDS = 1.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_SECONDS_MAX = 3_600.0
 
@@ -329,30 +330,47 @@ class EffectRunner:
 
 
 async def drain(
-    runner: EffectRunner, pool: Any, *, stop_at: float, stopping: "asyncio.Event", tell: Callable[[Report], None]
+    runner: EffectRunner,
+    pool: Any,
+    *,
+    stopping: asyncio.Event,
+    tell: Callable[[Report], None],
+    heard: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Run due effects until there are none, ``stop_at`` (loop time) has come or the worker stops.
+    """Run due effects until there are none, or the worker stops; tries in hand are always finished and recorded.
 
-    Tries in hand are always finished and recorded. ``tell`` hears what has ended as it does.
+    While a slow one is under way, others are claimed as they come due: each second, and as soon as ``heard`` returns,
+    which waits for a bell. ``tell`` hears what has ended as it does.
     """
-    loop = asyncio.get_running_loop()
     lease = new_id()
     running: dict[asyncio.Task[EffectOutcome], Leased] = {}
-    exhausted = False
-    while True:
-        more = not exhausted and not stopping.is_set() and loop.time() < stop_at
-        if more and len(running) < runner.job.concurrency:
-            async with pool.acquire() as conn:
-                held, report = await runner.claim(conn, lease, runner.job.concurrency - len(running))
-            exhausted = not held and not report.ended
-            tell(report)
-            running.update({asyncio.create_task(runner.attempt(leased)): leased for leased in held})
-        if not running:
-            if exhausted or not more:
+    bell: asyncio.Future[None] | None = None
+    look = True
+    try:
+        while True:
+            room = runner.job.concurrency - len(running)
+            if look and room > 0 and not stopping.is_set():
+                async with pool.acquire() as conn:
+                    held, report = await runner.claim(conn, lease, room)
+                look = bool(held or report.ended)
+                tell(report)
+                running.update({asyncio.create_task(runner.attempt(leased)): leased for leased in held})
+            if not running:
+                if look and not stopping.is_set():
+                    continue
                 return
-            continue
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        outcomes = [(running.pop(task), task.result()) for task in done]
-        async with pool.acquire() as conn:
-            for start in range(0, len(outcomes), runner.commands_max):
-                tell(await runner.record(conn, lease, outcomes[start : start + runner.commands_max]))
+            if bell is None and heard is not None:
+                bell = asyncio.ensure_future(heard())
+            waited: set[asyncio.Future[Any]] = {*running} if bell is None else {*running, bell}
+            finished, _ = await asyncio.wait(waited, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            rung = bell in finished
+            look = look or rung or not finished
+            bell = None if rung else bell
+            outcomes = [(running.pop(task), task.result()) for task in list(running) if task.done()]
+            if outcomes:
+                async with pool.acquire() as conn:
+                    for start in range(0, len(outcomes), runner.commands_max):
+                        tell(await runner.record(conn, lease, outcomes[start : start + runner.commands_max]))
+    finally:
+        if bell is not None:
+            bell.cancel()

@@ -45,6 +45,7 @@ class Engine:
         self.doorbell = Doorbell(settings.redis_url)
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._heard: set[str] = set()
+        self._bells: dict[str, asyncio.Event] = {}
         self._drained_at: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._runners: dict[str, BatchRunner | effects.EffectRunner] = {}
@@ -59,6 +60,7 @@ class Engine:
         self._control = await postgres.create_pool(self.settings, size=2, name="worker-control")
         for job in self.jobs.values():
             self._runners[job.name] = self._runner(job)
+            self._bells[job.name] = asyncio.Event()
         self._spawn(self._watch())
 
     def _runner(self, job: Job) -> BatchRunner | effects.EffectRunner:
@@ -103,6 +105,8 @@ class Engine:
     async def drain(self, name: str, *, answered: bool = True) -> None:
         """Run a job's due commands; returns at once when a drain of it is under way, which then looks again.
 
+        It returns after a while in any case: effects that take long go on by themselves.
+
         ``answered`` says that the job's bell was taken down already. Under load it isn't: left hanging, it keeps
         everybody from ringing for what the drain under way will find anyway.
         """
@@ -110,9 +114,10 @@ class Engine:
             return
         self._heard.add(name)
         if name in self._drains:
+            self._bells[name].set()
             return
         self._drains[name] = asyncio.ensure_future(self._drain_while_heard(name, answered=answered))
-        await self._drains[name]
+        await asyncio.wait({self._drains[name]}, timeout=DRAIN_SECONDS_MAX * 2)
 
     async def _drain_while_heard(self, name: str, *, answered: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -172,8 +177,17 @@ class Engine:
         self._hand_on(name)
 
     async def _drain_effects(self, name: str, runner: effects.EffectRunner) -> None:
-        stop_at = asyncio.get_running_loop().time() + DRAIN_SECONDS_MAX
-        await effects.drain(runner, self._pool, stop_at=stop_at, stopping=self.stopping, tell=self._tell)
+        bell = self._bells[name]
+
+        async def heard() -> None:
+            await bell.wait()
+            bell.clear()
+            self._heard.discard(name)
+            # Before the claim that follows: whatever is committed after it must be able to ring.
+            await asyncio.wrap_future(self.doorbell.soon(self.doorbell.answered, name))
+
+        bell.clear()
+        await effects.drain(runner, self._pool, stopping=self.stopping, tell=self._tell, heard=heard)
         async with self._pool.acquire() as conn:
             await self._look_when_due(conn, name)
 

@@ -158,15 +158,11 @@ async def rig_of(settings: Settings, conn: Any) -> AsyncIterator[Rig]:
 
 async def run_due(rig: Rig, runner: EffectRunner, seconds: float = 30.0) -> list[UUID]:
     """Drain an effect's due commands, as the engine does."""
-    stop_at = asyncio.get_running_loop().time() + seconds
     ended: list[UUID] = []
-    await effects.drain(
-        runner,
-        rig.pool,
-        stop_at=stop_at,
-        stopping=asyncio.Event(),
-        tell=lambda report: ended.extend(report.ended),
-    )
+    stopping = asyncio.Event()
+    stop = asyncio.get_running_loop().call_later(seconds, stopping.set)
+    await effects.drain(runner, rig.pool, stopping=stopping, tell=lambda report: ended.extend(report.ended))
+    stop.cancel()
     return ended
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -17,6 +17,7 @@ from domain.rejections import Code, Rejection
 from infra.clock import new_id
 from tests.builders import submit
 from tests.engine.parts import Call, Rig, due_now, effect_job, run_due, until
+from workers import effects
 from workers.effects import EffectRunner
 
 pytestmark = pytest.mark.anyio
@@ -206,6 +207,41 @@ async def test_past_the_providers_key_window_it_looks_before_acting_again(rig: R
         await run_due(rig, runner)
     assert looks == [False, False, True, False], "a definite answer starts a new key, with a window of its own"
     assert (await rig.pending(command_id))["generation"] == 1
+
+
+async def test_a_slow_effect_keeps_none_that_comes_later_waiting(rig: Rig):
+    begun, slow, done = asyncio.Event(), asyncio.Event(), list[UUID]()
+
+    async def act(attempt: Any) -> Succeeded:
+        if attempt.claimed.id == first:
+            begun.set()
+            await slow.wait()
+        done.append(attempt.claimed.id)
+        return Succeeded()
+
+    (first,) = await submit(rig.conn, Call())
+    bell, stopping = asyncio.Event(), asyncio.Event()
+
+    async def heard() -> None:
+        await bell.wait()
+        bell.clear()
+
+    async def ended(command_id: UUID) -> bool:
+        return await rig.statuses([command_id]) == ["succeeded"]
+
+    runner = EffectRunner(effect_job(act))
+    drain = asyncio.ensure_future(
+        effects.drain(runner, rig.pool, stopping=stopping, tell=lambda _report: None, heard=heard)
+    )
+    await begun.wait()
+    (rung,) = await submit(rig.conn, Call())
+    bell.set()
+    await until(lambda: ended(rung))
+    (unheard,) = await submit(rig.conn, Call())
+    await until(lambda: ended(unheard))
+    slow.set()
+    await drain
+    assert done == [rung, unheard, first]
 
 
 async def test_a_retry_waits_longer_each_time_and_the_last_one_parks(rig: Rig):

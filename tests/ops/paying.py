@@ -48,11 +48,8 @@ async def _run(conn: Any, database_url: str, *names: str) -> None:
         if not isinstance(job, EffectJob):
             await run_all(conn, database_url, name)
             continue
-        stop_at = asyncio.get_running_loop().time() + 30
         async with asyncpg.create_pool(database_url, min_size=0, max_size=2) as pool:
-            await effects.drain(
-                EffectRunner(job), pool, stop_at=stop_at, stopping=asyncio.Event(), tell=lambda _report: None
-            )
+            await effects.drain(EffectRunner(job), pool, stopping=asyncio.Event(), tell=lambda _report: None)
 
 
 async def _send_back(conn: Any, database_url: str, order: UUID) -> None:

@@ -12,6 +12,7 @@ from domain.inventory.model import ExpireReservations
 from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.operation.auditing import AuditCheck, SweepAudit
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
 from domain.orders.return_model import DecideReturn, ReceiveReturn, RequestReturn
@@ -78,6 +79,8 @@ COMMANDS: tuple[type[Command], ...] = (
     RescueRuns,
     PruneJournal,
     PruneExpired,
+    SweepAudit,
+    AuditCheck,
 )
 
 SWEEPS: dict[str, Command] = {
@@ -90,6 +93,7 @@ SWEEPS: dict[str, Command] = {
         RescueRuns(),
         PruneJournal(),
         PruneExpired(),
+        SweepAudit(),
     )
 }
 """What ``POST /sweeps/{job}`` and the scheduler submit, by job."""

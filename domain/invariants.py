@@ -10,7 +10,6 @@ what is compared with it is compared from its first remaining command on.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,8 @@ from domain.catalog import audit_sql as catalog
 from domain.catalog import product_audit_sql as products
 from domain.connection import Connection
 from domain.inventory import audit_sql as inventory
+from domain.journal import audit_sql as journal
+from domain.journal.audit_sql import FIRST_COMMAND
 from domain.orders import cart_audit_sql as carts
 from domain.orders import commission_audit_sql as commission
 from domain.orders import fulfilment_audit_sql as fulfilment
@@ -50,11 +51,9 @@ SELECT (SELECT count(*) FROM bad) AS violations,
 
 
 _SLICE_ORDERS = 50_000
+FIRST_ID = UUID(int=0)
 _LAST_ID = UUID(int=2**128 - 1)
-_BOUNDS = f"""
-SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM orders) numbered
-WHERE n % {_SLICE_ORDERS} = 0 ORDER BY id
-"""
+_NEXT_BOUND = "SELECT id FROM orders WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2"
 
 
 class Check(Struct, frozen=True):
@@ -137,28 +136,6 @@ WHERE r.id IS NULL OR m.cause_id IS NULL
 
 # --- Journal ----------------------------------------------------------------------------------------------------
 
-_ONE_PLACE_PER_COMMAND = """
-SELECT coalesce(c.id, p.id)::text AS key
-FROM commands c
-FULL JOIN (
-    SELECT id, count(*) AS places
-    FROM (SELECT id FROM pending UNION ALL SELECT id FROM outcomes UNION ALL SELECT id FROM parked) u GROUP BY id
-) p ON p.id = c.id
-WHERE c.id IS NULL OR p.places IS DISTINCT FROM 1
-"""
-
-_FIRST_COMMAND = "coalesce((SELECT id FROM commands ORDER BY id LIMIT 1), 'ffffffff-ffff-ffff-ffff-ffffffffffff')"
-
-# A key is the primary key of its row, so it has one command, or an answer; that command must be its own, and there.
-_KEYS_HAVE_ONE_COMMAND = f"""
-SELECT concat_ws('/', k.principal, encode(k.key_hash, 'hex')) AS key
-FROM (
-    SELECT *, count(*) OVER (PARTITION BY command_id) AS keys FROM idempotency WHERE command_id IS NOT NULL
-) k
-LEFT JOIN commands c ON c.id = k.command_id
-WHERE k.keys > 1 OR c.principal <> k.principal OR (c.id IS NULL AND k.command_id >= {_FIRST_COMMAND})
-"""
-
 _PLACEMENTS_MATCH_ORDERS = f"""
 SELECT coalesce(c.id, o.id)::text AS key
 FROM (
@@ -169,7 +146,7 @@ FROM (
 ) c
 FULL JOIN (SELECT * FROM orders WHERE {_in("id")}) o ON o.id = c.id
 LEFT JOIN price_versions p ON p.order_id = o.id AND p.version = 1 AND {_in("p.order_id")}
-WHERE (c.id IS NULL AND o.id >= {_FIRST_COMMAND})
+WHERE (c.id IS NULL AND o.id >= {FIRST_COMMAND})
    OR (c.id IS NOT NULL AND coalesce(c.status = 'succeeded', false) <> (o.id IS NOT NULL))
    OR (c.id IS NOT NULL AND o.id IS NOT NULL
        AND (o.buyer <> c.principal OR c.order_id <> o.id::text OR c.total_minor <> p.total_minor))
@@ -187,7 +164,7 @@ FULL JOIN (
     FROM cancelled_lines GROUP BY command_id
 ) l ON l.command_id = c.id
 WHERE l.command_id IS NULL
-   OR (c.id IS NULL AND l.command_id >= {_FIRST_COMMAND}
+   OR (c.id IS NULL AND l.command_id >= {FIRST_COMMAND}
        AND NOT EXISTS (SELECT FROM commands k WHERE k.id = l.command_id AND k.job <> 'cancel_orders'))
    OR (l.orders <> 1 AND c.id IS NOT NULL)
    OR (c.id IS NOT NULL AND (c.lines IS DISTINCT FROM l.lines OR c.order_id IS DISTINCT FROM l.order_id))
@@ -332,8 +309,7 @@ INVARIANTS: Mapping[str, str] = {
     "reserved_is_sum_of_reservations": _RESERVED_IS_SUM_OF_RESERVATIONS,
     "nothing_oversold": _NOTHING_OVERSOLD,
     "reservations_match_movements": _RESERVATIONS_MATCH_MOVEMENTS,
-    "one_place_per_command": _ONE_PLACE_PER_COMMAND,
-    "keys_have_one_command": _KEYS_HAVE_ONE_COMMAND,
+    **journal.JOURNAL,
     "placements_match_orders": _PLACEMENTS_MATCH_ORDERS,
     "cancellations_match_outcomes": _CANCELLATIONS_MATCH_OUTCOMES,
     **inventory.INVENTORY,
@@ -363,19 +339,36 @@ INVARIANTS: Mapping[str, str] = {
 """Statements by name; each returns one row ``key`` (text) per violation."""
 
 
-async def run_check(conn: Connection, name: str) -> Check:
-    """Run one invariant, in slices of orders where it is about orders, each in a short read-only transaction."""
+class Piece(Struct, frozen=True):
+    """What a piece of a check came to: a slice of orders, or all of it. ``until`` is where the next one begins."""
+
+    violations: int
+    sample: list[str]
+    until: UUID | None
+
+
+async def run_piece(conn: Connection, name: str, after: UUID = FIRST_ID) -> Piece:
+    """Run the piece of an invariant that begins at an id, in a short read-only transaction."""
     query = _COUNT.format(query=INVARIANTS[name], sample=SAMPLE_MAX)
     if "$1" not in query:
         (row,) = await _look(conn, query)
-        return Check(name=name, violations=row["violations"], sample=list(row["sample"]))
-    bounds = [UUID(int=0), *(row["id"] for row in await _look(conn, _BOUNDS)), _LAST_ID]
-    violations, sample = 0, []
-    for lower, upper in pairwise(bounds):
-        (row,) = await _look(conn, query, lower, upper)
-        violations += row["violations"]
-        sample += row["sample"]
-    return Check(name=name, violations=violations, sample=sample[:SAMPLE_MAX])
+        return Piece(row["violations"], list(row["sample"]), None)
+    bound = await _look(conn, _NEXT_BOUND, after, _SLICE_ORDERS - 1)
+    until = bound[0]["id"] if bound else None
+    (row,) = await _look(conn, query, after, until or _LAST_ID)
+    return Piece(row["violations"], list(row["sample"]), until)
+
+
+async def run_check(conn: Connection, name: str) -> Check:
+    """Run one invariant, piece by piece."""
+    violations, sample, after = 0, list[str](), FIRST_ID
+    while True:
+        piece = await run_piece(conn, name, after)
+        violations += piece.violations
+        sample += piece.sample
+        if piece.until is None:
+            return Check(name=name, violations=violations, sample=sample[:SAMPLE_MAX])
+        after = piece.until
 
 
 async def _look(conn: Connection, query: str, *args: object) -> Sequence[Any]:

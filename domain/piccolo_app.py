@@ -41,6 +41,7 @@ from domain.journal.tables import (
     Subscriptions,
     Workers,
 )
+from domain.operation.tables import AuditChecks, SweepTicks
 from domain.orders.tables import (
     CancelledLines,
     CartLines,
@@ -157,6 +158,8 @@ TABLES = [
     InvoiceCounters,
     Invoices,
     SandboxIntents,
+    AuditChecks,
+    SweepTicks,
 ]
 
 APP_CONFIG = AppConfig(

@@ -18,6 +18,8 @@ RESERVED_CONNECTIONS = 5
 """Connections left to operators and migrations when boot checks what PostgreSQL allows."""
 SANDBOX_CONNECTIONS = 4
 """Connections of a worker to the books of the payment sandbox, where there is one."""
+OTHER_CONNECTIONS = 4
+"""A worker's for the audit, and the scheduler's as long as its ticks don't fall together."""
 SUBSCRIPTION_CONNECTIONS = 2
 """Connections on which a worker of the lane ``io`` runs subscriptions."""
 
@@ -75,6 +77,11 @@ def classify(error: BaseException) -> Failure:
     if isinstance(error, OSError | TimeoutError | EOFError):
         return Failure.INFRASTRUCTURE
     return Failure.DATA
+
+
+def ran_out_of_time(error: BaseException) -> bool:
+    """Whether a statement was ended because it took too long."""
+    return isinstance(error, asyncpg.QueryCanceledError)
 
 
 def violated(error: BaseException) -> str | None:
@@ -139,11 +146,11 @@ async def check_connections(settings: Settings) -> None:
     finally:
         await connection.close()
     books = SANDBOX_CONNECTIONS * 2 if settings.sandbox_webhook_secret else 0
-    others = books + SUBSCRIPTION_CONNECTIONS + 3
+    others = books + SUBSCRIPTION_CONNECTIONS + OTHER_CONNECTIONS
     wanted = settings.api_connections_max * settings.http_processes + settings.worker_connections_max * 2 + others
     if wanted > allowed:
         more = f" + {books} of the sandbox" if books else ""
-        more += f" + {SUBSCRIPTION_CONNECTIONS} of subscriptions + 3"
+        more += f" + {SUBSCRIPTION_CONNECTIONS} of subscriptions + {OTHER_CONNECTIONS}"
         raise SettingError(
             f"API_CONNECTIONS_MAX x HTTP_PROCESSES + WORKER_CONNECTIONS_MAX x 2{more} = {wanted} connections,"
             f" but PostgreSQL allows {allowed} (max_connections less {RESERVED_CONNECTIONS})"

@@ -123,6 +123,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     relist_sweep_seconds: Seconds = 5.0
     rescue_sweep_seconds: Seconds = 2.0
     prune_sweep_seconds: Seconds = 300.0
+    audit_sweep_seconds: Seconds = 3_600.0
 
     def limits(self) -> Limits:
         """The limits that decisions see."""

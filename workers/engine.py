@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterable
+from importlib.metadata import version
 from typing import Any
 
 from domain.journal import sql
@@ -30,6 +31,7 @@ DRAIN_SECONDS_MAX = 2.0
 CALL_SECONDS = 0.1
 """How often a worker that finds full batches calls for others."""
 LOOK_SECONDS = 1.0
+VERSION = version("ordermill")
 RETRY_SECONDS = 0.1
 RETRY_SECONDS_MAX = 2.0
 
@@ -229,6 +231,7 @@ class Engine:
                         f"{socket.gethostname()}:{os.getpid()}",
                         # Also those that have no job yet: an operator counts who serves a lane.
                         [lane.value for lane in self.settings.worker_lanes()],
+                        VERSION,
                     )
                     if not rescued:
                         # Before the first claim of this process: a command that killed the last one must not kill

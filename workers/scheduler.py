@@ -25,6 +25,8 @@ from domain.journal.keys import digest
 from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.operation.auditing import SweepAudit
+from domain.operation.reads import NOTE_TICK
 from domain.payments.reconciliation import SweepPayments
 from domain.pricing.promotion_sweep import SweepPromotions
 from infra import exposition, postgres, telemetry
@@ -52,6 +54,7 @@ def periods(config: Settings) -> dict[str, float]:
         RescueRuns.job: config.rescue_sweep_seconds,
         PruneJournal.job: config.prune_sweep_seconds,
         PruneExpired.job: config.prune_sweep_seconds,
+        SweepAudit.job: config.audit_sweep_seconds,
     }
 
 
@@ -95,6 +98,8 @@ class Ticker:
         new = tick_of(job, SWEEPS[job], slot)
         async with self._pool.acquire() as conn, postgres.transaction(conn):
             written = await insert_commands(conn, [new])
+            if written:
+                await conn.execute(NOTE_TICK, job, slot, new.id)
         if not written:
             log.debug("tick_taken", job=job, slot=slot)
             return
@@ -103,12 +108,13 @@ class Ticker:
 
 
 def schedule(ticker: Ticker, config: Settings) -> AsyncIOScheduler:
-    """Plan every sweep: once now, then in the middle of each of its slots."""
+    """Plan every sweep: in the middle of each of its slots, and once now, unless it is a lot of work."""
     scheduler = AsyncIOScheduler(
         timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
     )
     for job, period in periods(config).items():
-        scheduler.add_job(ticker.tick, args=(job, period), id=f"{job}-at-start")
+        if job != SweepAudit.job:
+            scheduler.add_job(ticker.tick, args=(job, period), id=f"{job}-at-start")
         middle = datetime.fromtimestamp(period / 2, UTC)
         scheduler.add_job(
             ticker.tick, IntervalTrigger(seconds=period, start_date=middle, timezone=UTC), args=(job, period), id=job

@@ -198,7 +198,7 @@ ON CONFLICT (worker, job) DO UPDATE SET xid = excluded.xid, ids = excluded.ids, 
 """
 
 HEARTBEAT = """
-INSERT INTO workers (id, name, lanes) VALUES ($1, $2, $3)
+INSERT INTO workers (id, name, lanes, version) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()
 """
 

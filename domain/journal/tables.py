@@ -110,6 +110,7 @@ class Workers(Table):
     lanes = Array(base_column=Text(), default=None)
     started_at = Timestamptz()
     heartbeat_at = Timestamptz()
+    version = Text(default="")
 
 
 class Runs(Table):

@@ -6,11 +6,11 @@ A new effect needs one of these; the contract test says so when it has none.
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
-from infra import mail
+from infra import inspection, mail
 from infra.settings import Settings
 from ops.processes import free_port
 from tests.gateways import Receiver, gateways_here
@@ -115,8 +115,43 @@ async def webhook_outside(settings: Settings) -> AsyncIterator[WebhookOutside]:
             await outside.leave()
 
 
+class DatabaseOutside:
+    """What the audit looks at: the database, over connections of its own."""
+
+    def __init__(self, connect: Any) -> None:
+        self._connect = connect
+        self._names: list[str] = []
+        self._away = False
+
+    def acts(self) -> list[str]:
+        return list(self._names)
+
+    async def connect(self, name: str) -> Any:
+        if self._away:
+            raise ConnectionRefusedError("nobody listens there")
+        self._names.append(name)
+        return await self._connect(name)
+
+    async def come_back(self) -> None:
+        self._away = False
+
+    async def leave(self) -> None:
+        self._away = True
+
+
+@asynccontextmanager
+async def database_outside(settings: Settings) -> AsyncIterator[DatabaseOutside]:
+    outside = DatabaseOutside(inspection.connect)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
+            patch.setenv(name, getattr(settings, name.lower()))
+        patch.setattr(inspection, "connect", outside.connect)
+        yield outside
+
+
 OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {
     "send_account_mail": mail_outside,
     "send_sandbox_webhooks": webhook_outside,
+    "audit_checks": database_outside,
     **{name: at(*steps) for name, steps in STEPS.items()},
 }

@@ -21,6 +21,7 @@ from domain.catalog.relist_sql import relist_sellers
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM, Command
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.operation.auditing import AuditCheck, SweepAudit
 from domain.orders.model import ApplyPromotions, CancelOrder, CodesMode, ConfirmOrder, PlaceOrder
 from domain.payments.sandbox import SandboxData, SandboxWebhook, SendSandboxWebhook
 from domain.pricing.codes import MakeCodes, NewCodes
@@ -289,6 +290,24 @@ async def products_to_relist(rig: Rig) -> list[Command]:
     return [RelistProducts(), RelistProducts()]
 
 
+async def rounds_to_begin(rig: Rig) -> list[Command]:
+    """Two rounds of the audit at once, and what was told of a check that there isn't any more."""
+    await rig.conn.execute(
+        "INSERT INTO audit_checks (name, at, took_ms, finished, violations, sample)"
+        " VALUES ('an_old_one', now(), 1, true, 0, '{}') ON CONFLICT DO NOTHING"
+    )
+    return [SweepAudit(), SweepAudit()]
+
+
+async def checks_to_run(_rig: Rig) -> list[Command]:
+    """A check about orders, one that takes no slices, one that goes on with what was found"""
+    return [
+        AuditCheck("order_version_is_last_event"),
+        AuditCheck("nothing_oversold"),
+        AuditCheck("one_place_per_command", new_id(), took_ms=7),
+    ]
+
+
 SAMPLES: dict[str, Builder] = {
     "place_orders": orders_to_place,
     "cancel_orders": orders_to_cancel,
@@ -311,6 +330,8 @@ SAMPLES: dict[str, Builder] = {
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,
     "prune_expired": what_has_expired,
+    "sweep_audit": rounds_to_begin,
+    "audit_checks": checks_to_run,
     **payment_samples.BUILDERS,
     **payout_samples.BUILDERS,
     "send_links": links_to_send,

@@ -20,7 +20,9 @@ OFTEN = {
     "PROMOTION_SWEEP_SECONDS": "0.5",
     "RESCUE_SWEEP_SECONDS": "0.5",
     "PRUNE_SWEEP_SECONDS": "0.5",
+    "AUDIT_SWEEP_SECONDS": "0.5",
 }
+AT_START = set(SWEEPS) - {"sweep_audit"}
 # Every sweep there is: one that is left out begins another slot in the middle of a test.
 _PERIODS = [name for name in Settings.__struct_fields__ if name.endswith(("_sweep_seconds", "_check_seconds"))]
 SELDOM = {name.upper(): "86400" for name in _PERIODS}
@@ -66,15 +68,28 @@ def test_two_schedulers_submit_each_tick_once(system: System, database_url: str)
 
 def test_a_tick_is_due_at_once_after_a_start_and_only_once_in_its_slot(system: System, database_url: str):
     system.scheduler("first", **SELDOM)
-    eventually(lambda: len(_ticks(database_url)) == len(SWEEPS))
+    eventually(lambda: len(_ticks(database_url)) == len(AT_START))
     system.scheduler("again", LOG_LEVEL="debug", **SELDOM)
-    eventually(lambda: len(_logged(system, "again", "tick_taken")) == len(SWEEPS))
-    assert len(_ticks(database_url)) == len(SWEEPS)
+    eventually(lambda: len(_logged(system, "again", "tick_taken")) == len(AT_START))
+    ticks = _ticks(database_url)
+    assert {tick.partition(":")[0] for tick in ticks} == AT_START, "a lot of work waits for its time"
+    assert len(ticks) == len(AT_START)
+
+
+def test_the_last_tick_of_each_sweep_is_noted_with_its_command(system: System, database_url: str):
+    system.scheduler(**SELDOM)
+    eventually(lambda: len(_ticks(database_url)) == len(AT_START))
+    noted = fetch(
+        database_url,
+        "SELECT t.job || ':' || t.slot AS tick, c.correlation"
+        " FROM sweep_ticks t JOIN commands c ON c.id = t.command_id",
+    )
+    assert {row["tick"] for row in noted} == {row["correlation"] for row in noted} == set(_ticks(database_url))
 
 
 def test_missed_ticks_are_made_good_by_one(system: System, database_url: str):
     system.scheduler(**(SELDOM | {"RESCUE_SWEEP_SECONDS": "0.5"}))
-    eventually(lambda: len(_ticks(database_url)) > len(SWEEPS))
+    eventually(lambda: len(_ticks(database_url)) > len(AT_START))
     system.supervisor.kill("scheduler", SIGSTOP)
     stopped_at = time.time()
     eventually(lambda: time.time() > stopped_at + 3)

@@ -19,6 +19,7 @@ from tests.sql import (
     fulfilment_rows,
     money_rows,
     offer_rows,
+    operation_rows,
     order_rows,
     payment_rows,
     payout_rows,
@@ -104,6 +105,7 @@ def statements(sample: Any) -> Arguments:
         **money_rows.statements(sample),
         **payout_rows.statements(sample),
         **sandbox_rows.statements(sample),
+        **operation_rows.statements(sample),
     }
 
 
@@ -129,6 +131,7 @@ def _of_the_queue(sample: Any) -> Arguments:
             [0.0] * count,
             hashes,
             hashes,
+            nothing,
         ),
         (j, "LOAD_KEYS"): ([buyer] * count, hashes),
         (j, "CLAIM"): claim,
@@ -145,7 +148,7 @@ def _of_the_queue(sample: Any) -> Arguments:
         (j, "MARK_SOLO"): (ids, 1),
         (j, "NEXT_RUN"): ("place_orders",),
         (j, "NOTE_RUN"): (lease, "place_orders", 1, ids),
-        (j, "HEARTBEAT"): (lease, "w", ["orders"]),
+        (j, "HEARTBEAT"): (lease, "w", ["orders"], "1"),
         (j, "TAKE_DEAD_RUNS"): (5.0,),
         (j, "PRUNE_WORKERS"): (5.0,),
         (j, "DUE_JOBS"): (["place_orders", "cancel_orders"],),

@@ -102,6 +102,13 @@ class BellConsumer(RedisConsumer):
         """Dead-letter a message and wake the consumer if it was full."""
         self._answer(super().nack, message)
 
+    def requeue(self, messages: Iterable[Any]) -> None:
+        """Give messages back that a stop left unanswered, as long as Redis hears it: they are bells, and no work."""
+        try:
+            super().requeue(messages)
+        except redis.RedisError as error:
+            log.debug("redis_silent", error=str(error))
+
     def _answer(self, answer: Callable[[Any], None], message: Any) -> None:
         try:
             answer(message)
@@ -217,6 +224,7 @@ class Doorbell:
         self._lock = threading.Lock()
         self._failures = 0
         self._silent_until = 0.0
+        self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doorbell")
 
     def ring(self, job: str, lane: str) -> bool:
@@ -255,6 +263,8 @@ class Doorbell:
 
     def _say(self, *command: str | bytes | int) -> object:
         with self._lock:
+            if self._closed:
+                raise Silent("the process is stopping")
             if time.monotonic() < self._silent_until:
                 raise Silent("Redis has been silent; the next try is due within a second")
             try:
@@ -280,9 +290,12 @@ class Doorbell:
         return self._line.read_response()
 
     def close(self) -> None:
-        """Say what is left to say, then close the connection."""
+        """Say what is left to say, then close the connection; what comes later isn't said."""
         self._thread.shutdown(wait=True)
-        self._line.disconnect()
+        # Under the lock: a thread of Dramatiq's may be answering a bell right now.
+        with self._lock:
+            self._closed = True
+            self._line.disconnect()
 
 
 def jobs_of(lanes: Iterable[Lane], jobs: Iterable[Job]) -> list[Job]:

@@ -28,13 +28,16 @@ THREAD_IDLE_MS = 250
 
 
 class EngineLifecycle(Middleware):
-    """Starts engine and subscriptions on Dramatiq's event loop with the worker, and stops them before the threads."""
+    """Starts engine and subscriptions on Dramatiq's event loop before its threads, and stops them before the threads.
+
+    A bell that hangs at a start is answered by the first thread there is: it must find the engine open.
+    """
 
     def __init__(self, *parts: Engine | Subscriptions) -> None:
         self._parts = parts
 
-    def after_worker_boot(self, _broker: Any, _worker: Any) -> None:
-        """Open their pools."""
+    def before_worker_boot(self, _broker: Any, _worker: Any) -> None:
+        """Open their pools; the loop's own middleware comes first."""
         for part in self._parts:
             _on_loop(part.start())
 

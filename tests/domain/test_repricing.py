@@ -25,6 +25,9 @@ from tests.domain.test_quotation import asked, market, placed
 
 BEST_EFFORT = CodesMode.BEST_EFFORT
 any_world = worlds()
+# Where an exclusive promotion competes and shipping depends on the subtotal, another may win than won before: the
+# shipping of who lost isn't kept (test_quote_laws.test_an_exclusive_competes_with_the_shipping_that_was_frozen).
+world_without_that = st.one_of(worlds(by_subtotal=False), worlds(exclusive=False))
 
 
 class Placed(Struct):
@@ -90,10 +93,8 @@ def texts(world: World) -> tuple[str, ...]:
     return tuple(given.text for given in world.order.codes)
 
 
-# Where an exclusive promotion competes and shipping depends on the subtotal, another may win than won before: the
-# shipping of who lost isn't kept (test_quote_laws.test_an_exclusive_competes_with_the_shipping_that_was_frozen).
 @laws(400)
-@given(st.one_of(worlds(by_subtotal=False), worlds(exclusive=False)))
+@given(world_without_that)
 def test_the_same_codes_by_the_same_rules_change_nothing_and_make_no_version(world):
     known = after_placing(world)
     if known is None:
@@ -143,7 +144,7 @@ def test_other_codes_come_to_what_they_would_have_come_to_at_first(world, chosen
 
 
 @laws(400)
-@given(any_world, st.integers(0, 63))
+@given(world_without_that, st.integers(0, 63))
 def test_to_other_codes_and_back_is_where_it_was_and_uses_what_it_used(world, chosen):
     known = after_placing(world)
     if known is None:

@@ -25,7 +25,7 @@ from domain.catalog.offers import OfferPlan, OfferTerms, WantedOffer, check_offe
 from domain.catalog.variant_reads import load_variants
 from domain.catalog.variant_sql import lock_products_of
 from domain.catalog.variants import OwnedVariant
-from domain.inventory.sql import open_stock
+from domain.inventory.received_sql import open_stock
 from domain.rejections import Code
 from infra.postgres import violated
 

@@ -27,6 +27,7 @@ from domain.catalog.tables import (
     Relistings,
     Variants,
 )
+from domain.insights.tables import SellerSales, StockHistory
 from domain.inventory.tables import LimitedHolds, Movements, Reservations, Stock
 from domain.journal.tables import (
     Commands,
@@ -160,6 +161,8 @@ TABLES = [
     SandboxIntents,
     AuditChecks,
     SweepTicks,
+    SellerSales,
+    StockHistory,
 ]
 
 APP_CONFIG = AppConfig(

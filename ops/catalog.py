@@ -19,7 +19,7 @@ from domain.catalog.product_model import Product
 from domain.catalog.product_sql import insert_products, take_slugs
 from domain.catalog.variant_sql import insert_variants
 from domain.inventory.model import StockKey
-from domain.inventory.sql import open_stock, receive_stock
+from domain.inventory.received_sql import open_stock, receive_stock
 from domain.journal.changes_sql import note_changes
 from domain.journal.sql import insert_events
 from infra import postgres

@@ -74,18 +74,6 @@ RETURNING CASE
 END AS low
 """
 
-RECEIVE_STOCK = """
-INSERT INTO stock (variant_id, seller_id, location, on_hand)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[])
-ON CONFLICT (variant_id, seller_id, location) DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand
-"""
-
-# With nothing on hand: an offer has its row from the start, so that whoever changes stock finds it.
-OPEN_STOCK = """
-INSERT INTO stock (variant_id, seller_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])
-ON CONFLICT (variant_id, seller_id, location) DO NOTHING
-"""
-
 HAS_DUE = """
 SELECT EXISTS (
     SELECT FROM unnest($1::uuid[], $2::uuid[]) AS t (variant_id, seller_id)
@@ -257,24 +245,6 @@ def reservation_rows(reservations: Sequence[Reservation]) -> Rows:
             for r in reservations
         ],
     )
-
-
-async def receive_stock(
-    conn: Connection, received: Sequence[tuple[UUID, StockKey, int]], *, actor: UUID, reason: str
-) -> None:
-    """Put units on hand: (cause id, stock key, units), one cause for each key. Run it in a transaction."""
-    ordered = sorted(received, key=lambda item: item[1])
-    await conn.execute(RECEIVE_STOCK, *columns_of([key for _, key, _ in ordered]), [units for _, _, units in ordered])
-    await insert_movements(
-        conn,
-        [Movement(cause, MovementKind.RECEIVED, key, units, 0, actor, reason) for cause, key, units in ordered],
-    )
-
-
-async def open_stock(conn: Connection, offers: Sequence[OfferKey]) -> None:
-    """Give offers their stock rows; those that have one keep it."""
-    ordered = sorted(offers)
-    await conn.execute(OPEN_STOCK, [offer[0] for offer in ordered], [offer[1] for offer in ordered])
 
 
 async def has_due(conn: Connection, offers: Sequence[OfferKey], now: object) -> bool:

@@ -201,6 +201,16 @@ class ThresholdSet(Struct, frozen=True):
     threshold: int | None
 
 
+class StockReceived(Struct, frozen=True):
+    """The event ``stock.received``: units came with a list of goods that was taken in."""
+
+    variant_id: UUID
+    seller_id: UUID
+    location: int
+    on_hand_delta: int
+    reason: str
+
+
 class StockLow(Struct, frozen=True):
     """The event ``stock.low``: available has fallen to the threshold, or below."""
 

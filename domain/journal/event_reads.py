@@ -5,6 +5,7 @@ Invariant: no reader goes by the position alone, or up to a transaction that is 
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -28,6 +29,11 @@ LOAD_EVENTS = """
 SELECT e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position
 FROM unnest($1::uuid[], $2::integer[]) AS t (stream, version)
 JOIN events e ON e.stream = t.stream AND e.version = t.version
+"""
+
+LOAD_STREAMS = """
+SELECT stream, version, type, data, actor, correlation, at, xid, position FROM events
+WHERE stream = ANY ($1::uuid[]) AND type = ANY ($2::text[]) ORDER BY stream, version
 """
 
 # Whoever looks here has something to read, or knows when to look again: what is held back by an open transaction can be
@@ -92,6 +98,16 @@ async def load_events(conn: Connection, keys: Sequence[tuple[Any, int]]) -> list
     """Return events by their streams and versions, in the order in which they are read."""
     rows = await conn.fetch(LOAD_EVENTS, [stream for stream, _ in keys], [version for _, version in keys])
     return sorted((stored(row) for row in rows), key=lambda event: event.cursor)
+
+
+async def load_streams(
+    conn: Connection, streams: Sequence[UUID], types: Iterable[str]
+) -> dict[UUID, list[StoredEvent]]:
+    """Return the events of some types of whole streams, in the order of their versions."""
+    found: dict[UUID, list[StoredEvent]] = {}
+    for row in await conn.fetch(LOAD_STREAMS, streams, sorted(types)):
+        found.setdefault(row["stream"], []).append(stored(row))
+    return found
 
 
 async def load_due(conn: Connection, names: Sequence[str], lane: str) -> tuple[list[str], bool]:

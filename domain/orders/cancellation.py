@@ -22,6 +22,7 @@ from domain.orders.crediting import (
     LineCredit,
     ShippingCredit,
     credit_units,
+    less_of,
     line_credit,
     whole_shipping,
 )
@@ -299,12 +300,14 @@ def cancel_lines(order: OpenOrder, numbers: Sequence[int], reason: str, cause: C
     price = without(order.price, gone, unshipped)
     freed = freed_by(order.price, gone, unshipped)
     paid, sold = order.payment in _CAPTURED, order.payment in _SOLD
+    sellers = less_of(order, gone, unshipped)
     owed = _credit_cancelled(order, sorted(gone), unshipped, cause, plan) if paid else 0
+    told = LinesCancelled(tuple(numbers), price.total_minor, reason, owed, order.currency, sold, sellers)
     event = Event(
         order.id,
         order.version + 1,
         "order.cancelled" if whole else "order.lines_cancelled",
-        _encode(LinesCancelled(tuple(numbers), price.total_minor, reason, owed)).decode(),
+        _encode(told).decode(),
         cause.actor,
         cause.correlation,
     )

@@ -14,7 +14,8 @@ from domain.journal.declare import decide_each
 from domain.journal.model import SYSTEM, BatchOutcome, Claimed, Event, Rejected, Succeeded
 from domain.orders.cancellation import OpenOrder
 from domain.orders.lifecycle import PAYMENT, PaymentStep, order_status
-from domain.orders.model import ConfirmOrder, OrderConfirmed, OrderStatus, Payment
+from domain.orders.model import ConfirmOrder, OrderConfirmed, OrderStatus, Payment, SellerSold
+from domain.orders.price import LineAmounts, ShippingAmounts
 from domain.rejections import Code, Rejection
 
 _encode = msgspec.json.Encoder().encode
@@ -41,6 +42,25 @@ def holds_of(order: OpenOrder) -> list[UUID]:
     return [order.hold_of(number) for number in order.price.lines]
 
 
+def confirmed_of(order: OpenOrder) -> OrderConfirmed:
+    """What is told of an order as it is confirmed: what each of its sellers sells."""
+    sellers: list[SellerSold] = []
+    for number, seller in enumerate(order.fulfilments):
+        lines = {n: amounts for n, amounts in order.price.lines.items() if order.sellers[n] == seller}
+        if not lines:
+            continue
+        parts: list[LineAmounts | ShippingAmounts] = list(lines.values())
+        shipping = order.price.shipping.get(number)
+        parts += [] if shipping is None else [shipping]
+        discount = sum(each.seller_discount_minor + each.platform_discount_minor for each in parts)
+        cost = 0 if shipping is None else shipping.cost_minor
+        total = sum(each.charged_minor for each in parts)
+        added = sum(each.added_tax_minor for each in parts)
+        units = sum(order.quantities.get(n, 0) for n in lines)
+        sellers.append(SellerSold(seller, units, total - added + discount - cost, discount, cost, added, total))
+    return OrderConfirmed(order.price.total_minor, order.currency, tuple(sellers))
+
+
 def decide(
     commands: Sequence[Claimed[ConfirmOrder]], orders: Mapping[UUID, OpenOrder], held: Collection[UUID]
 ) -> ConfirmationPlan:
@@ -56,7 +76,7 @@ def decide(
             order.id,
             order.version + 1,
             "order.confirmed",
-            _encode(OrderConfirmed(order.price.total_minor)).decode(),
+            _encode(confirmed_of(order)).decode(),
             SYSTEM,
             claimed.correlation,
         )

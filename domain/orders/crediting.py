@@ -4,12 +4,15 @@ Invariant: pure. Parts are cumulative: of q of a line's units ``round(part * q /
 units given back one by one come to what they come to together, and all of them to exactly the whole.
 """
 
+from collections.abc import Collection
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
 
 from domain.money import round_half_up
-from domain.orders.price import LineAmounts, ShippingAmounts
+from domain.orders.model import Fulfilment, SellerLess
+from domain.orders.price import LineAmounts, Price, ShippingAmounts
 
 
 class Parts(Struct, frozen=True):
@@ -74,11 +77,15 @@ class ShippingCredit(Struct, frozen=True):
 
 
 class CreditedUnits(Struct, frozen=True):
-    """Units of a line that are given back, as the event tells it; the amount in minor units, with added tax."""
+    """Units of a line that are given back, as the event tells it; the amount in minor units, with added tax.
+
+    ``restocked`` of them hadn't been shipped, and are on the shelf again.
+    """
 
     line_no: int
     quantity: int
     amount_minor: int
+    restocked: int
 
 
 class OrderCredited(Struct, frozen=True):
@@ -88,6 +95,8 @@ class OrderCredited(Struct, frozen=True):
     shipping: tuple[UUID, ...]
     amount_minor: int
     reason: str
+    currency: str
+    sellers: tuple[SellerLess, ...]
 
 
 def whole_line(amounts: LineAmounts) -> Parts:
@@ -136,3 +145,30 @@ def line_credit(
         after.parts.less(before.parts),
         after,
     )
+
+
+class Standing(Protocol):
+    """What of an order tells what its lines and its sellers' shipping still come to."""
+
+    price: Price
+    sellers: dict[int, UUID]
+    fulfilments: dict[UUID, Fulfilment]
+    quantities: dict[int, int]
+    credited: dict[int, Credited]
+    shipping_credited: set[int]
+
+
+def less_of(order: Standing, gone: Collection[int], unshipped: Collection[int]) -> tuple[SellerLess, ...]:
+    """What lines that go, and the shipping of some seller orders, take from their sellers' parts of an order."""
+    found: list[SellerLess] = []
+    for number, seller in enumerate(order.fulfilments):
+        lines = [n for n in gone if order.sellers[n] == seller]
+        if not lines:
+            continue
+        before = {n: order.credited.get(n, NOTHING) for n in lines}
+        amount = sum(order.price.lines[n].charged_minor - before[n].parts.charged_minor for n in lines)
+        if number in unshipped and number in order.price.shipping and number not in order.shipping_credited:
+            amount += order.price.shipping[number].charged_minor
+        units = sum(order.quantities.get(n, 0) - before[n].quantity for n in lines)
+        found.append(SellerLess(seller, units, amount))
+    return tuple(found)

@@ -218,13 +218,27 @@ class OrderPlaced(Struct, frozen=True):
     lines: tuple[PlacedLine, ...]
 
 
+class SellerLess(Struct, frozen=True):
+    """How many units of a seller an order is less, and by how much its buyer pays less for that seller's part."""
+
+    seller_id: UUID
+    units: int
+    amount_minor: int
+
+
 class LinesCancelled(Struct, frozen=True):
-    """The events ``order.cancelled`` (whole) and ``order.lines_cancelled``; amounts in minor units."""
+    """The events ``order.cancelled`` (whole) and ``order.lines_cancelled``; amounts in minor units.
+
+    ``sold`` says whether they were sold before; ``sellers`` leaves out what had been given back of them already.
+    """
 
     lines: tuple[int, ...]
     total_minor: int
     reason: str
-    refund_minor: int = 0
+    refund_minor: int
+    currency: str
+    sold: bool
+    sellers: tuple[SellerLess, ...]
 
 
 class PromotionOnOrder(Struct, frozen=True):
@@ -265,10 +279,24 @@ class OrderRepriced(Struct, frozen=True):
     promotions: tuple[UUID, ...]
 
 
+class SellerSold(Struct, frozen=True):
+    """What a seller sells with an order, in minor units: goods and shipping before discounts, and what it comes to."""
+
+    seller_id: UUID
+    units: int
+    goods_minor: int
+    discount_minor: int
+    shipping_minor: int
+    added_tax_minor: int
+    total_minor: int
+
+
 class OrderConfirmed(Struct, frozen=True):
-    """The event ``order.confirmed``; the total in minor units."""
+    """The event ``order.confirmed``; amounts in minor units."""
 
     total_minor: int
+    currency: str
+    sellers: tuple[SellerSold, ...]
 
 
 class SnapshottedLine(Struct, frozen=True):

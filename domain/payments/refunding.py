@@ -27,6 +27,7 @@ from domain.orders.crediting import (
     whole_shipping,
 )
 from domain.orders.lifecycle import order_status
+from domain.orders.model import SellerLess
 from domain.payments.model import Refund
 from domain.payments.refund_model import RefundedOrder, RefundedUnits, RefundOrder
 from domain.payments.settlement import Account, SettlementPlan, pay_back, settle_up, tell
@@ -234,9 +235,20 @@ def give_back(order: OpenOrder, given: Given, reason: str, cause: Cause, plan: S
     left = Given(part, given.shipping)
     if part or left.shipping:
         # Of lines that are cancelled by it the cancellation tells.
-        told = tuple(CreditedUnits(c.line_no, c.quantity, c.parts.charged_minor) for c in part)
-        sellers = [list(order.fulfilments)[each.seller_no] for each in left.shipping]
-        tell(order, "order.credited", OrderCredited(told, tuple(sellers), left.amount_minor, reason), cause, plan)
+        tell(order, "order.credited", _credited(order, left, reason), cause, plan)
+
+
+def _credited(order: OpenOrder, given: Given, reason: str) -> OrderCredited:
+    lines = tuple(CreditedUnits(c.line_no, c.quantity, c.parts.charged_minor, c.unshipped) for c in given.lines)
+    less: list[SellerLess] = []
+    for number, seller in enumerate(order.fulfilments):
+        mine = [each for each in given.lines if order.sellers[each.line_no] == seller]
+        shipping = [each for each in given.shipping if each.seller_no == number]
+        if mine or shipping:
+            amount = sum(each.parts.charged_minor for each in mine) + sum(s.parts.charged_minor for s in shipping)
+            less.append(SellerLess(seller, sum(each.quantity for each in mine), amount))
+    shipped_by = tuple(list(order.fulfilments)[each.seller_no] for each in given.shipping)
+    return OrderCredited(lines, shipped_by, given.amount_minor, reason, order.currency, tuple(less))
 
 
 def credit_rest(account: Account, payment_id: UUID, cause: Cause, plan: SettlementPlan) -> None:

@@ -15,9 +15,9 @@ from domain.inventory.buyer_limits import BuyerKey, LimitedHold
 from domain.inventory.model import StockKey
 from domain.journal.model import Cause, Command, Event
 from domain.orders.cancellation import CancellationPlan, OpenOrder, cancel_lines
-from domain.orders.confirmation import holds_of
+from domain.orders.confirmation import confirmed_of, holds_of
 from domain.orders.lifecycle import CONFIRMED, PAYMENT, PaymentStep, order_status
-from domain.orders.model import OrderConfirmed, OrderExpired, OrderStatus, Payment
+from domain.orders.model import OrderExpired, OrderStatus, Payment
 from domain.payments import postings
 from domain.payments.attempt import differs, merge
 from domain.payments.ledger import Posting
@@ -239,7 +239,7 @@ def _confirm(account: Account, cause: Cause, settling: Settling) -> None:
     order, plan = account.order, settling.plan
     plan.sold.extend(holds_of(order))
     account.held.difference_update(holds_of(order))
-    tell(order, "order.confirmed", OrderConfirmed(order.price.total_minor), cause, plan)
+    tell(order, "order.confirmed", confirmed_of(order), cause, plan)
     plan.follow_ups.append((SnapshotCommissions(order.id), cause.correlation))
 
 

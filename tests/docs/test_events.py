@@ -36,7 +36,7 @@ from domain.catalog.taxonomy import (
 from domain.catalog.variant_sql import update_variants
 from domain.catalog.variants import Variant
 from domain.inventory.hold_model import ReservationEnded, ReservationExtended, ReservationMade
-from domain.inventory.stock_model import StockForced, StockLow, StockSet, ThresholdSet
+from domain.inventory.stock_model import StockForced, StockLow, StockReceived, StockSet, ThresholdSet
 from domain.journal.model import SYSTEM
 from domain.money import Money
 from domain.orders.cart_model import CartCheckedOut, CartFacts, CartLineFact, CartMerged, CartRemoved
@@ -197,6 +197,7 @@ def test_the_fields_of_the_events_of_stock_and_holds_are_listed():
     page = documented()
     fields = {
         "stock.set": StockSet,
+        "stock.received": StockReceived,
         "stock.forced": StockForced,
         "stock.threshold_set": ThresholdSet,
         "stock.low": StockLow,

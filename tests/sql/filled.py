@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.catalog import sql as catalog
-from domain.inventory import hold_sql, limit_sql, stock_sql
+from domain.insights import sql as insights
+from domain.inventory import hold_sql, limit_sql, received_sql, stock_sql
 from domain.inventory import reads as inventory_reads
 from domain.inventory import sql as inventory
 from domain.journal import answers_sql, event_reads, event_search_reads, event_sql
@@ -190,6 +191,7 @@ def _of_events(sample: Any) -> Arguments:
         (f, "FIRST_SINCE"): (day_ago,),
         (r, "READ_EVENTS"): (0, 0, 500, ["order.placed"]),
         (r, "LOAD_EVENTS"): (ids, [1] * count),
+        (r, "LOAD_STREAMS"): (ids, ["order.placed"]),
         (r, "LOAD_DUE"): (["s1", "s2"], "io"),
         (r, "LOAD_SUBSCRIPTIONS"): (1_000,),
         (e, "FOUND_SUBSCRIPTIONS"): (["s1", "new"], [False, True]),
@@ -230,6 +232,7 @@ def _of_stock(sample: Any) -> Arguments:
     ids: list[UUID] = sample["ids"]
     variants, sellers, count = sample["variants"], sample["sellers"], len(ids)
     zeros, now = [0] * count, datetime.now(UTC)
+    today = now.date()
     stock = (variants, sellers, zeros)
     i, c, s, r = inventory.__name__, catalog.__name__, stock_sql.__name__, inventory_reads.__name__
     h, b = hold_sql.__name__, limit_sql.__name__
@@ -251,8 +254,10 @@ def _of_stock(sample: Any) -> Arguments:
         (r, "LIST_MOVEMENTS_OF_SELLER"): (*page, sellers[0]),
         (i, "LOCK_STOCK"): stock,
         (i, "APPLY_STOCK"): (*stock, zeros, [1] * count),
-        (i, "RECEIVE_STOCK"): (*stock, [1] * count),
-        (i, "OPEN_STOCK"): (variants, sellers),
+        (received_sql.__name__, "RECEIVE_STOCK"): (*stock, [1] * count),
+        (received_sql.__name__, "OPEN_STOCK"): (variants, sellers),
+        (insights.__name__, "ADD_SALES"): (sellers, [today] * count, ["USD"] * count, *[[1] * count] * 9),
+        (insights.__name__, "ADD_STOCK_DAYS"): (*stock, [today] * count, *[[1] * count] * 6),
         (i, "HAS_DUE"): (variants, sellers, now),
         (i, "LOCK_DUE_OF_OFFERS"): (variants, sellers, now, 500),
         (i, "DUE"): (now, now - timedelta(days=1), 1_000),

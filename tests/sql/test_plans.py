@@ -45,6 +45,8 @@ MODULES = [
     "domain.orders.expiry_sql",
     "domain.inventory.sql",
     "domain.inventory.stock_sql",
+    "domain.inventory.received_sql",
+    "domain.insights.sql",
     "domain.inventory.hold_sql",
     "domain.inventory.limit_sql",
     "domain.inventory.reads",

@@ -32,6 +32,40 @@ CREATE TABLE subscription_failures (
 """
 
 
+# Sums over events, by day (UTC).
+PROJECTIONS = """
+CREATE TABLE seller_sales (
+    seller_id uuid NOT NULL,
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders bigint NOT NULL DEFAULT 0,
+    units bigint NOT NULL DEFAULT 0,
+    goods_minor bigint NOT NULL DEFAULT 0,
+    discount_minor bigint NOT NULL DEFAULT 0,
+    shipping_minor bigint NOT NULL DEFAULT 0,
+    added_tax_minor bigint NOT NULL DEFAULT 0,
+    total_minor bigint NOT NULL DEFAULT 0,
+    units_back bigint NOT NULL DEFAULT 0,
+    back_minor bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (seller_id, day, currency)
+) WITH (fillfactor = 70);
+
+CREATE TABLE stock_history (
+    variant_id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    location smallint NOT NULL,
+    day date NOT NULL,
+    on_hand bigint NOT NULL DEFAULT 0,
+    reserved bigint NOT NULL DEFAULT 0,
+    received bigint NOT NULL DEFAULT 0,
+    adjusted bigint NOT NULL DEFAULT 0,
+    sold bigint NOT NULL DEFAULT 0,
+    returned bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (variant_id, seller_id, location, day)
+) WITH (fillfactor = 70);
+"""
+
+
 def statements() -> list[str]:
     """Return the statements in the order they run."""
-    return [CLOCK, ORDER, SUBSCRIPTIONS]
+    return [CLOCK, ORDER, SUBSCRIPTIONS, PROJECTIONS]

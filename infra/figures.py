@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from domain.operation.figure_reads import Standing, load_standing
+from domain.operation.figure_reads import Seen, load_seen
 from infra import metrics, postgres, telemetry
 from infra.broker import Doorbell, Silent
 
@@ -32,7 +32,7 @@ class Figures(Collector):
         self._doorbell = doorbell
         self._lock = asyncio.Lock()
         self._looked_at = float("-inf")
-        self._standing: Standing | None = None
+        self._seen: Seen | None = None
         self._redis = False
 
     async def look(self) -> None:
@@ -40,17 +40,17 @@ class Figures(Collector):
         async with self._lock:
             if time.monotonic() - self._looked_at < KEPT_SECONDS:
                 return
-            self._standing, self._redis = await asyncio.gather(self._look_at_database(), self._look_at_redis())
+            self._seen, self._redis = await asyncio.gather(self._look_at_database(), self._look_at_redis())
             self._looked_at = time.monotonic()
 
-    async def _look_at_database(self) -> Standing | None:
+    async def _look_at_database(self) -> Seen | None:
         try:
             async with (
                 asyncio.timeout(LOOK_SECONDS_MAX),
                 self._pool.acquire() as conn,
                 postgres.transaction(conn, _BEGIN),
             ):
-                return await load_standing(conn, datetime.now(UTC))
+                return await load_seen(conn, datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - whatever it is, there are no figures; said here, and as up 0
             log.warning("figures_unknown", error=repr(error))
             return None
@@ -65,18 +65,18 @@ class Figures(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Tell what was seen last."""
         up = metrics.UP.family()
-        up.add_metric(("postgresql",), float(self._standing is not None))
+        up.add_metric(("postgresql",), float(self._seen is not None))
         up.add_metric(("redis",), float(self._redis))
         yield up
-        if self._standing is not None:
-            yield from _families(self._standing)
+        if self._seen is not None:
+            yield from _families(self._seen)
 
 
-def _families(standing: Standing) -> Iterable[GaugeMetricFamily]:
+def _families(seen: Seen) -> Iterable[GaugeMetricFamily]:
     paused, workers = metrics.LANE_PAUSED.family(), metrics.LANE_WORKERS.family()
     depth, oldest = metrics.QUEUE_COMMANDS.family(), metrics.QUEUE_OLDEST_SECONDS.family()
     parked = metrics.PARKED_COMMANDS.family()
-    for lane in standing.lanes:
+    for lane in seen.lanes:
         name = lane.lane.value
         paused.add_metric((name,), float(lane.paused))
         workers.add_metric((name,), lane.workers)
@@ -86,14 +86,49 @@ def _families(standing: Standing) -> Iterable[GaugeMetricFamily]:
             oldest.add_metric((job.job, name), max(job.oldest_seconds or 0.0, 0.0))
             parked.add_metric((job.job, name), job.parked)
     yield from (paused, workers, depth, oldest, parked)
+    yield from _of_subscriptions(seen)
+    yield from _of_sweeps(seen)
+    yield from _of_the_audit(seen)
     payments = metrics.PAYMENTS_OPEN.family()
-    for state, number in sorted(standing.payments.items()):
+    for state, number in sorted(seen.payments.items()):
         payments.add_metric((state,), number)
     yield payments
-    for figure, value in (
-        (metrics.PARTITION_DAYS_LEFT, standing.partition_days),
-        (metrics.RESERVATIONS_ACTIVE, standing.reservations),
-    ):
-        family = figure.family()
-        family.add_metric((), value)
-        yield family
+    yield _only(metrics.PARTITION_DAYS_LEFT, seen.partition_days)
+    yield _only(metrics.RESERVATIONS_ACTIVE, seen.reservations)
+
+
+def _only(figure: metrics.Figure, value: float) -> GaugeMetricFamily:
+    family = figure.family()
+    family.add_metric((), value)
+    return family
+
+
+def _of_subscriptions(seen: Seen) -> Iterable[GaugeMetricFamily]:
+    events, seconds = metrics.SUBSCRIPTION_LAG_EVENTS.family(), metrics.SUBSCRIPTION_LAG_SECONDS.family()
+    failures = metrics.SUBSCRIPTION_FAILURES.family()
+    for each in seen.subscriptions:
+        events.add_metric((each.name,), each.lag)
+        seconds.add_metric((each.name,), each.oldest_seconds or 0.0)
+        failures.add_metric((each.name,), each.failures)
+    yield from (events, seconds, failures)
+
+
+def _of_sweeps(seen: Seen) -> Iterable[GaugeMetricFamily]:
+    ages, late = metrics.SWEEP_TICK_AGE_SECONDS.family(), metrics.SWEEP_LATE.family()
+    for tick in seen.sweeps:
+        ages.add_metric((tick.job,), tick.age_seconds)
+        late.add_metric((tick.job,), float(tick.is_late))
+    yield from (ages, late)
+
+
+def _of_the_audit(seen: Seen) -> Iterable[GaugeMetricFamily]:
+    violations = metrics.AUDIT_VIOLATIONS.family()
+    for check in seen.checks:
+        violations.add_metric((check.name,), check.violations)
+        if check.name == "nothing_oversold":
+            yield _only(metrics.OVERSOLD_OFFERS, check.violations)
+    yield violations
+    yield _only(metrics.AUDIT_UNFINISHED, sum(not check.finished for check in seen.checks))
+    if seen.checks:
+        now = datetime.now(UTC)
+        yield _only(metrics.AUDIT_OLDEST_SECONDS, max((now - check.at).total_seconds() for check in seen.checks))

@@ -140,6 +140,25 @@ LANE_PAUSED = Figure("lane_paused", "Whether an operator has paused a lane.", "l
 LANE_WORKERS = Figure("lane_workers", "Live worker processes that serve a lane.", "lane")
 PARTITION_DAYS_LEFT = Figure("partition_days_left", "Days ahead that the journal has partitions for.")
 RESERVATIONS_ACTIVE = Figure("reservations_active", "Reservations that hold stock, counted up to 100,001.")
+SUBSCRIPTION_LAG_EVENTS = Figure(
+    "subscription_lag_events", "Events a subscription hasn't looked at, counted up to 10,001.", "subscription"
+)
+SUBSCRIPTION_LAG_SECONDS = Figure(
+    "subscription_lag_seconds",
+    "Age of the oldest event a subscription hasn't looked at; 0 without one.",
+    "subscription",
+)
+SUBSCRIPTION_FAILURES = Figure("subscription_failures", "Events a subscription passed over.", "subscription")
+SWEEP_TICK_AGE_SECONDS = Figure("sweep_tick_age_seconds", "How long ago a scheduler wrote a sweep's last tick.", "job")
+SWEEP_LATE = Figure("sweep_late", "Whether a sweep's next tick should have come long ago.", "job")
+AUDIT_VIOLATIONS = Figure("audit_violations", "Violations a check of the audit found when it was last run.", "check")
+AUDIT_UNFINISHED = Figure("audit_unfinished", "Checks of the audit that didn't come to their end when last run.")
+AUDIT_OLDEST_SECONDS = Figure(
+    "audit_oldest_seconds", "How long ago the check was run that was run longest ago; absent before the first."
+)
+OVERSOLD_OFFERS = Figure(
+    "oversold_offers", "Offers of which more was sold than there was, by the audit: always 0. Absent before the first."
+)
 PAYMENTS_OPEN = Figure("payments_open", "Payments that haven't ended, by state, counted up to 100,001 in all.", "state")
 
 

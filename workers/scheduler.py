@@ -26,7 +26,7 @@ from domain.journal.model import SYSTEM, Command, NewCommand
 from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
 from domain.operation.auditing import SweepAudit
-from domain.operation.reads import NOTE_TICK
+from domain.operation.tick_sql import note_tick
 from domain.payments.reconciliation import SweepPayments
 from domain.pricing.promotion_sweep import SweepPromotions
 from infra import exposition, postgres, telemetry
@@ -88,18 +88,18 @@ class Ticker:
         """Submit a sweep's tick of now, unless somebody has, and ring."""
         try:
             async with asyncio.timeout(TICK_SECONDS_MAX):
-                await self._submit(job, slot_of(time.time(), period))
+                await self._submit(job, slot_of(time.time(), period), period)
         except Exception as error:  # noqa: BLE001 - whatever failed, the process lives on and the next tick makes good
             log.error("tick_failed", job=job, error=repr(error))
             if postgres.classify(error) is postgres.Failure.DATA:
                 telemetry.report(error, job=job)
 
-    async def _submit(self, job: str, slot: int) -> None:
+    async def _submit(self, job: str, slot: int, period: float) -> None:
         new = tick_of(job, SWEEPS[job], slot)
         async with self._pool.acquire() as conn, postgres.transaction(conn):
             written = await insert_commands(conn, [new])
             if written:
-                await conn.execute(NOTE_TICK, job, slot, new.id)
+                await note_tick(conn, job, slot, period, new.id)
         if not written:
             log.debug("tick_taken", job=job, slot=slot)
             return

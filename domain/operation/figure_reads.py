@@ -9,8 +9,12 @@ from datetime import datetime
 from msgspec import Struct
 
 from domain.connection import Connection
+from domain.journal.event_reads import SubscriptionFigures, load_subscriptions
 from domain.journal.partitions import partition_days_left
+from domain.operation.audit_sql import load_checks
+from domain.operation.auditing import Checked
 from domain.operation.reads import DEPTH_COUNTED_MAX, LaneView, load_lanes
+from domain.operation.tick_sql import Tick, load_ticks
 
 # By the partial index of what is held.
 ACTIVE_RESERVATIONS = """
@@ -28,21 +32,30 @@ GROUP BY s
 """
 
 
-class Standing(Struct, frozen=True):
-    """Lanes with their queues, days the journal has partitions for, holds that stand, open payments by state."""
+class Seen(Struct, frozen=True):
+    """Lanes with their queues, days the journal has partitions for, holds that stand, open payments by state.
+
+    And subscriptions, the last ticks of sweeps, and the checks of the audit.
+    """
 
     lanes: list[LaneView]
     partition_days: int
     reservations: int
     payments: Mapping[str, int]
+    subscriptions: list[SubscriptionFigures]
+    sweeps: list[Tick]
+    checks: list[Checked]
 
 
-async def load_standing(conn: Connection, now: datetime) -> Standing:
+async def load_seen(conn: Connection, now: datetime) -> Seen:
     """Read all of it."""
     payments = await conn.fetch(OPEN_PAYMENTS, DEPTH_COUNTED_MAX)
-    return Standing(
+    return Seen(
         lanes=await load_lanes(conn),
         partition_days=await partition_days_left(conn, now),
         reservations=await conn.fetchval(ACTIVE_RESERVATIONS, DEPTH_COUNTED_MAX),
         payments={row["state"]: row["payments"] for row in payments},
+        subscriptions=await load_subscriptions(conn),
+        sweeps=await load_ticks(conn),
+        checks=await load_checks(conn),
     )

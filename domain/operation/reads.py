@@ -17,13 +17,6 @@ UNION ALL SELECT 'changed', thing, xid::text::bigint FROM catalog_changes WHERE 
 """
 
 
-# By whoever wrote it: others found the slot taken.
-NOTE_TICK = """
-INSERT INTO sweep_ticks (job, slot, command_id) VALUES ($1, $2, $3)
-ON CONFLICT (job) DO UPDATE SET slot = excluded.slot, command_id = excluded.command_id, at = now()
-"""
-
-
 class JobFigures(Struct, frozen=True):
     """A job's queue: commands waiting (counted up to 100,001), age of the oldest in seconds, parked ones."""
 

@@ -1,6 +1,6 @@
 """What those who run it look at, as Piccolo knows it; a test holds it against what the migrations make."""
 
-from piccolo.columns import UUID, Array, BigInt, Boolean, Integer, Text, Timestamptz
+from piccolo.columns import UUID, Array, BigInt, Boolean, DoublePrecision, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -20,5 +20,6 @@ class SweepTicks(Table):
 
     job = Text(primary_key=True, default=None)
     slot = BigInt(default=None)
+    period_seconds = DoublePrecision(default=None)
     command_id = UUID(default=None)
     at = Timestamptz()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 BOUNDED = {
     "method", "route", "status", "job", "lane", "outcome", "code", "kind", "answer", "party", "currency", "alarm",
-    "dependency", "state",
+    "dependency", "state", "check", "subscription",
 }  # fmt: skip
 NOBODY = "postgresql://nobody@127.0.0.1:1/nowhere"
 
@@ -69,6 +69,30 @@ async def test_the_database_says_how_queues_stand(settings: Settings, conn: Any)
     assert {of(found, "ordermill_up", dependency=name) for name in ("postgresql", "redis")} == {1}
 
 
+async def test_the_database_says_what_the_audit_found_and_what_is_late(settings: Settings, conn: Any):
+    found = await told(settings)
+    assert of(found, "ordermill_oversold_offers") is None, "nobody has looked yet"
+    await conn.execute(
+        "INSERT INTO audit_checks (name, at, took_ms, finished, violations, sample) VALUES"
+        " ('nothing_oversold', now() - interval '1 hour', 5, true, 0, '{}'),"
+        " ('ledger_sums_to_zero', now(), 9000, false, 2, '{USD}')"
+    )
+    await conn.execute(
+        "INSERT INTO sweep_ticks (job, slot, period_seconds, command_id, at) VALUES"
+        " ('rescue_runs', 1, 2, gen_random_uuid(), now() - interval '10 seconds'),"
+        " ('expire_reservations', 1, 5, gen_random_uuid(), now() - interval '10 minutes'),"
+        " ('an_old_one', 1, 5, gen_random_uuid(), now() - interval '10 days')"
+    )
+    found = await told(settings)
+    assert of(found, "ordermill_audit_violations", check="ledger_sums_to_zero") == 2
+    assert of(found, "ordermill_oversold_offers") == 0
+    assert of(found, "ordermill_audit_unfinished") == 1
+    assert 3_600 <= (of(found, "ordermill_audit_oldest_seconds") or 0) < 3_700
+    late = {job: of(found, "ordermill_sweep_late", job=job) for job in ("rescue_runs", "expire_reservations")}
+    assert late == {"rescue_runs": 0, "expire_reservations": 1}
+    assert of(found, "ordermill_sweep_late", job="an_old_one") is None
+
+
 async def test_what_is_away_is_told_and_the_rest_is_told_anyway(settings: Settings):
     away = msgspec.structs.replace(settings, database_url=NOBODY, redis_url="redis://127.0.0.1:1")
     with capture_logs() as lines:
@@ -81,13 +105,13 @@ async def test_what_is_away_is_told_and_the_rest_is_told_anyway(settings: Settin
 
 async def test_many_who_ask_look_at_the_database_once(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     looks = []
-    load = figures.load_standing
+    load = figures.load_seen
 
     async def counted(*args: Any) -> Any:
         looks.append(args)
         return await load(*args)
 
-    monkeypatch.setattr(figures, "load_standing", counted)
+    monkeypatch.setattr(figures, "load_seen", counted)
     pool = await postgres.create_pool(settings, size=3, name="test")
     doorbell = Doorbell(settings.redis_url)
     try:

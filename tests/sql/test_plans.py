@@ -32,6 +32,8 @@ MODULES = [
     "domain.operation.audit_sql",
     "domain.operation.figure_reads",
     "domain.operation.reads",
+    "domain.operation.status_reads",
+    "domain.operation.tick_sql",
     "domain.orders.sql",
     "domain.orders.reads",
     "domain.orders.fulfilment_sql",

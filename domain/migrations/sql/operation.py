@@ -23,6 +23,8 @@ TICKS = """
 CREATE TABLE sweep_ticks (
     job text PRIMARY KEY,
     slot bigint NOT NULL,
+    -- How often it is due: what is much older than that is late.
+    period_seconds double precision NOT NULL CHECK (period_seconds > 0),
     command_id uuid NOT NULL,
     at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50)

@@ -11,14 +11,21 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import redis.asyncio
 import redis.exceptions
 from msgspec import Struct
 
 from domain.journal.declare import EventBatch, Subscription
-from domain.journal.event_reads import load_due, read_events
-from domain.journal.event_sql import found_subscriptions, lock_subscription, move_subscription, note_failures
+from domain.journal.event_reads import load_due, load_events, read_events
+from domain.journal.event_sql import (
+    found_subscriptions,
+    lock_subscription,
+    move_subscription,
+    note_failures,
+    take_failures,
+)
 from domain.journal.events import StoredEvent
 from domain.journal.model import Command, Faulted, Lane, NewCommand
 from domain.journal.sql import insert_commands
@@ -79,6 +86,20 @@ async def deliver(conn: Any, subscription: Subscription, limits: Limits, *, even
         failed=len(failed),
         ring={type(new.command) for new in follow_ups if not new.delay_seconds},
         full=portion.full,
+    )
+
+
+async def play_again(conn: Any, subscription: Subscription, limits: Limits, keys: Sequence[tuple[UUID, int]]) -> Report:
+    """Hand a subscription events once more that it could not take; those that fail again stay noted."""
+    async with postgres.transaction(conn):
+        taken = await take_failures(conn, subscription.name, keys)
+        events = await load_events(conn, taken)
+        failed, follow_ups = await hand_over(conn, subscription, limits, events)
+    return Report(
+        taken=len(events) - len(failed),
+        failed=len(failed),
+        ring={type(new.command) for new in follow_ups if not new.delay_seconds},
+        full=False,
     )
 
 

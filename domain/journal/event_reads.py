@@ -36,6 +36,12 @@ SELECT stream, version, type, data, actor, correlation, at, xid, position FROM e
 WHERE stream = ANY ($1::uuid[]) AND type = ANY ($2::text[]) ORDER BY stream, version
 """
 
+LIST_FAILURES = """
+SELECT f.name, f.stream, f.version, f.error, f.at, e.type
+FROM subscription_failures f JOIN events e ON e.stream = f.stream AND e.version = f.version
+WHERE f.name = $1 OR $1 IS NULL ORDER BY f.at, f.position LIMIT $2
+"""
+
 # Whoever looks here has something to read, or knows when to look again: what is held back by an open transaction can be
 # read when that has ended.
 LOAD_DUE = """
@@ -108,6 +114,11 @@ async def load_streams(
     for row in await conn.fetch(LOAD_STREAMS, streams, sorted(types)):
         found.setdefault(row["stream"], []).append(stored(row))
     return found
+
+
+async def load_failures(conn: Connection, name: str | None, limit: int) -> Sequence[Any]:
+    """The oldest events that a subscription, or any, could not take: name, stream, version, type, error, at."""
+    return await conn.fetch(LIST_FAILURES, name, limit)
 
 
 async def load_due(conn: Connection, names: Sequence[str], lane: str) -> tuple[list[str], bool]:

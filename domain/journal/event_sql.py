@@ -29,6 +29,13 @@ FROM unnest($2::uuid[], $3::integer[], $4::bigint[], $5::text[]) AS t (stream, v
 ON CONFLICT (name, stream, version) DO UPDATE SET error = excluded.error, at = now()
 """
 
+# Whoever plays them again holds them; what fails again is noted anew.
+TAKE_FAILURES = """
+DELETE FROM subscription_failures f USING unnest($2::uuid[], $3::integer[]) AS t (stream, version)
+WHERE f.name = $1 AND f.stream = t.stream AND f.version = t.version
+RETURNING f.stream, f.version
+"""
+
 # Writers wait: none may append by the old clock after the new one was read off the last event.
 HOLD_EVENTS = "LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE"
 
@@ -73,6 +80,12 @@ async def note_failures(conn: Connection, name: str, failed: Sequence[tuple[UUID
     if failed:
         streams, versions, positions, errors = (list(column) for column in zip(*failed, strict=True))
         await conn.execute(NOTE_FAILURES, name, streams, versions, positions, errors)
+
+
+async def take_failures(conn: Connection, name: str, keys: Sequence[tuple[UUID, int]]) -> list[tuple[UUID, int]]:
+    """Take events off those a subscription could not take; return which ones were there."""
+    rows = await conn.fetch(TAKE_FAILURES, name, [stream for stream, _ in keys], [version for _, version in keys])
+    return [(row["stream"], row["version"]) for row in rows]
 
 
 async def rebase_clock(conn: Connection) -> bool:

@@ -198,6 +198,8 @@ def _of_events(sample: Any) -> Arguments:
         (e, "LOCK_SUBSCRIPTION"): ("s1",),
         (e, "MOVE_SUBSCRIPTION"): ("s1", 1, 1),
         (e, "NOTE_FAILURES"): ("s1", ids, [1] * count, [1] * count, ["e"] * count),
+        (r, "LIST_FAILURES"): ("s1", 100),
+        (e, "TAKE_FAILURES"): ("s1", ids, [1] * count),
         (e, "LAST_AGAINST_CLOCK"): (),
         (e, "FORGET_RUNS"): (2**62,),
     }

@@ -23,6 +23,7 @@ from domain.journal import reads
 from domain.journal.model import Lane
 from domain.journal.partitions import LEAD_DAYS_LOW, partition_days_left
 from domain.operation.reads import LaneList, LaneView, load_lanes
+from domain.operation.tick_sql import load_ticks
 from domain.rejections import Code
 from infra import telemetry
 from infra.broker import Silent
@@ -40,11 +41,12 @@ class Health(Struct, frozen=True):
     status: str
 
 
-class Dependency(Struct, frozen=True):
-    """Whether something we need answers."""
+class Dependency(Struct, frozen=True, omit_defaults=True):
+    """Whether something we need answers; what is wrong with it, if something is."""
 
     name: str
     status: str
+    detail: str | None = None
 
 
 class Dependencies(Struct, frozen=True):
@@ -151,17 +153,21 @@ async def health_live() -> Response[bytes]:
     return Response(encode(Health("ok")), media_type=JSON)
 
 
-async def _dependencies(edge: Edge) -> Dependencies:
-    async def database() -> tuple[str, str]:
+async def _look(edge: Edge) -> tuple[Dependencies, list[Dependency]]:
+    """See to what accepting needs; and to who carries out what was accepted, which may be away meanwhile."""
+
+    async def database() -> tuple[str, str, list[Dependency]]:
         try:
             async with asyncio.timeout(2), edge.pool.acquire() as conn:
                 days = await partition_days_left(conn, datetime.now(UTC))
+                others = [await _workers(conn), await _scheduler(conn)]
         except Exception as error:  # noqa: BLE001 - whatever it is, the database doesn't answer
             log.warning("database_unhealthy", error=repr(error))
-            return "unavailable", "unavailable"
+            unknown = "not known while PostgreSQL is away"
+            return "unavailable", "unavailable", [Dependency(n, "degraded", unknown) for n in ("workers", "scheduler")]
         if days < LEAD_DAYS_LOW:
             log.warning("partitions_low", days=days)
-        return "ok", "ok" if days >= LEAD_DAYS_LOW else "degraded"
+        return "ok", "ok" if days >= LEAD_DAYS_LOW else "degraded", others
 
     async def valkey() -> str:
         try:
@@ -170,11 +176,31 @@ async def _dependencies(edge: Edge) -> Dependencies:
             return "unavailable"
         return "ok"
 
-    (postgres, partitions), doorbells = await asyncio.gather(database(), valkey())
+    (postgres, partitions, others), doorbells = await asyncio.gather(database(), valkey())
     ready = postgres == "ok" and edge.ready
     status = "unavailable" if not ready else "ok" if (partitions, doorbells) == ("ok", "ok") else "degraded"
     items = [Dependency("postgresql", postgres), Dependency("partitions", partitions), Dependency("redis", doorbells)]
-    return Dependencies(status, items)
+    return Dependencies(status, items), others
+
+
+async def _workers(conn: Any) -> Dependency:
+    """Whether every lane has a live worker."""
+    live = await conn.fetch(reads.LIVE_WORKERS)
+    without = [lane.value for lane in Lane if not any(lane.value in worker["lanes"] for worker in live)]
+    if not without:
+        return Dependency("workers", "ok")
+    return Dependency("workers", "degraded", f"nobody serves {', '.join(without)}")
+
+
+async def _scheduler(conn: Any) -> Dependency:
+    """Whether sweeps tick when they are due."""
+    ticks = await load_ticks(conn)
+    if not ticks:
+        return Dependency("scheduler", "degraded", "it has never ticked")
+    late = [f"{tick.job} ({tick.age_seconds:.0f} s ago)" for tick in ticks if tick.is_late]
+    if not late:
+        return Dependency("scheduler", "ok")
+    return Dependency("scheduler", "degraded", f"late since the last tick: {', '.join(late)}")
 
 
 @get(
@@ -192,7 +218,7 @@ async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     ``degraded``: Redis is gone, or the journal has partitions for fewer than three days more.
     """
-    health = await _dependencies(edge_of(request.app.state))
+    health, _ = await _look(edge_of(request.app.state))
     code = 503 if health.status == "unavailable" else 200
     return Response(encode(Health(health.status)), status_code=code, media_type=JSON)
 
@@ -208,10 +234,12 @@ async def health_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
     },
 )
 async def health_dependencies(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Answer for each dependency."""
-    health = await _dependencies(edge_of(request.app.state))
+    """Answer for each dependency, and for the workers and the scheduler, without which nothing is carried out."""
+    health, others = await _look(edge_of(request.app.state))
     code = 503 if health.status == "unavailable" else 200
-    return Response(encode(health), status_code=code, media_type=JSON)
+    worse = health.status == "ok" and any(other.status != "ok" for other in others)
+    whole = Dependencies("degraded" if worse else health.status, [*health.items, *others])
+    return Response(encode(whole), status_code=code, media_type=JSON)
 
 
 router = Router(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ops.commands.status import Reached, Status
 
 WIDTH = 100
+NAME_WIDTH, FIGURE_WIDTH = 36, 6
 FINDINGS_MAX, FAILURES_MAX, WORKERS_MAX, SUBSCRIPTIONS_MAX = 5, 4, 4, 4
 _WORDS = {
     Level.OK: ("all is well", "green"),
@@ -72,7 +73,17 @@ def _server(standing: Standing | None) -> str:
 def _table(*columns: str, right: Iterable[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), width=WIDTH, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True, overflow="ellipsis")
+        number, last = column in right, column == columns[-1]
+        table.add_column(
+            column,
+            justify="right" if number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=FIGURE_WIDTH if number else None,
+            max_width=None if last else NAME_WIDTH,
+            # What is long stands last, and takes what is left.
+            ratio=1 if last and not number else None,
+        )
     return table
 
 

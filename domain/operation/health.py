@@ -53,7 +53,7 @@ def late(sweeps: Sequence[Tick]) -> list[str]:
 
 def judge(standing: Standing) -> list[Finding]:
     """What is wrong with what PostgreSQL knows, the worst first."""
-    found = [*_of_lanes(standing), *_of_sweeps(standing), *_of_the_audit(standing), *_of_the_rest(standing)]
+    found = [*_of_the_audit(standing), *_of_lanes(standing), *_of_sweeps(standing), *_of_the_rest(standing)]
     return sorted(found, key=lambda finding: -finding.level)
 
 

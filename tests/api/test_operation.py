@@ -1,5 +1,6 @@
 """Lanes, sweeps, health, and the backlog's limit."""
 
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from domain.accounts.model import Role
 from domain.commands import SWEEPS, jobs_by_lane
+from domain.journal.model import Lane
 from domain.journal.partitions import partition_name
 from domain.rejections import Code
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
@@ -66,11 +68,39 @@ def test_a_sweep_runs_when_it_is_asked_for(shop: Shop, sweep: str):
 def test_health_tells_how_things_stand(shop: Shop):
     assert (shop.http.get("/health/live").status_code, shop.http.get("/health/live").json()) == (200, {"status": "ok"})
     assert shop.http.get("/health/ready").json() == {"status": "ok"}
-    dependencies = shop.http.get("/health/dependencies")
-    assert (dependencies.status_code, dependencies.json()) == (
-        200,
-        {"status": "ok", "items": [{"name": name, "status": "ok"} for name in ("postgresql", "partitions", "redis")]},
-    )
+    for name in ("postgresql", "partitions", "redis"):
+        assert {"name": name, "status": "ok"} in shop.http.get("/health/dependencies").json()["items"]
+
+
+def others(client: Any) -> dict[str, Any]:
+    """What health says of workers and the scheduler."""
+    answer = client.get("/health/dependencies")
+    assert answer.status_code == 200
+    named = {item["name"]: item for item in answer.json()["items"]}
+    found = {name: named[name] for name in ("workers", "scheduler")}
+    well = all(item["status"] == "ok" for item in found.values())
+    assert answer.json()["status"] == ("ok" if well else "degraded")
+    return found
+
+
+def test_health_names_lanes_without_a_worker_and_a_silent_scheduler_and_is_ready_all_the_same(
+    make_shop: Callable[[], Shop],
+):
+    shop = make_shop()
+    client = shop.web()
+    missing = others(client)
+    assert missing["workers"]["detail"] == f"nobody serves {', '.join(lane.value for lane in Lane)}"
+    assert missing["scheduler"]["detail"] == "it has never ticked"
+    shop.system.worker(LANES="orders,stock,pricing,payouts,sweeps")
+    eventually(lambda: others(client)["workers"].get("detail") == "nobody serves io")
+    shop.system.worker("worker-io", LANES="io")
+    shop.system.scheduler()
+    eventually(lambda: {item["status"] for item in others(client).values()} == {"ok"})
+    shop.system.supervisor.kill("scheduler", signal.SIGSTOP)
+    shop.execute("UPDATE sweep_ticks SET at = at - interval '1 hour' WHERE job = 'rescue_runs'")
+    late = others(client)["scheduler"]
+    assert (late["status"], "rescue_runs (36" in late["detail"]) == ("degraded", True)
+    assert client.get("/health/ready").json() == {"status": "ok"}
 
 
 def test_health_tells_when_the_journal_is_about_to_run_out_of_days(make_shop: Callable[[], Shop]):
@@ -83,7 +113,7 @@ def test_health_tells_when_the_journal_is_about_to_run_out_of_days(make_shop: Ca
         {"status": "degraded"},
     )
     items = {item["name"]: item["status"] for item in client.get("/health/dependencies").json()["items"]}
-    assert items == {"postgresql": "ok", "partitions": "degraded", "redis": "ok"}
+    assert (items["postgresql"], items["partitions"], items["redis"]) == ("ok", "degraded", "ok")
     shop.execute(f"DROP TABLE {partition_name('commands', day + timedelta(days=1))}")
     assert client.get("/health/ready").json() == {"status": "degraded"}
 

@@ -66,6 +66,8 @@ def test_while_valkey_is_paused_orders_go_on_and_the_probe_says_degraded(site: S
             "postgresql": "ok",
             "partitions": "ok",
             "redis": "unavailable",
+            "workers": "ok",
+            "scheduler": "ok",
         }
         # Who waits is answered, too: every quarter of a second somebody looks.
         (order,) = site.orders(1, seed=14)

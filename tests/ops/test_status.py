@@ -177,5 +177,7 @@ def test_it_fits_a_screen_however_much_is_wrong():
     lines = captured.get().splitlines()
     assert len(lines) <= 40
     assert max(len(line) for line in lines) <= 100
-    assert findings[0].level is Level.CRITICAL
+    assert findings[0].what.startswith("the audit found 3 violations")
+    for figure in ("100001", "12345", " 1000 ", " 95m ", " 10001 "):
+        assert figure in captured.get()
     assert f"and {len(findings) - 5} more" in captured.get()

@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup demo test fuzz up lint format diagrams bench lock clean
+.PHONY: help setup demo test laws fuzz up lint format diagrams bench lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ demo: setup ## A flash sale on an embedded PostgreSQL and Valkey, then the audit
 
 test: setup ## All tests, on real PostgreSQL and Valkey
 	$(RUN)python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+laws: setup ## The domain's laws on some thousand cases each; LAWS_TIMES as many as they name
+	LAWS_TIMES=$${LAWS_TIMES:-10} $(RUN)python -m pytest -q -n 2 --dist worksteal --timeout 0 tests/domain
 
 fuzz: setup ## Ask for everything that /schema describes as everybody; FUZZ_SECONDS for each role, FUZZ_SEED
 	$(RUN)python -m pytest -v -s -n 0 -m fuzz tests/fuzz

@@ -37,7 +37,9 @@ LAWS_TIMES = float(os.environ.get("LAWS_TIMES", "0.3"))
 
 def laws(examples: int = 300) -> Any:
     """How hard a law is tried. No deadline: the machine is shared."""
-    return settings(max_examples=int(examples * LAWS_TIMES), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    return settings(
+        max_examples=int(examples * LAWS_TIMES), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 
 
 def make_id(number: int) -> UUID:

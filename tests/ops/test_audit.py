@@ -1,6 +1,7 @@
 """The audit: silent about what trade does, and each check notices what it is for, alone."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ import pytest
 
 from domain import ids, invariants
 from domain.invariants import INVARIANTS, SAMPLE_MAX, Audit, run_audit
+from ops.stack import EmbeddedStack
+from tests import databases
 from tests.ops import (
     broken_carts,
     broken_fulfilment,
@@ -261,17 +264,26 @@ class _Undone:
         return await self._conn.fetch(query, *args)
 
 
-async def _corrupt_and_audit(url: str, trade: Trade, corrupt: Corrupt) -> Audit:
-    conn: Any = await asyncpg.connect(url)
+async def _corrupt_and_audit(conn: Any, trade: Trade, corrupt: Corrupt) -> Audit:
+    await conn.execute("BEGIN")
     try:
-        await conn.execute("BEGIN")
         undone = _Undone(conn)
         await corrupt(undone, trade)
-        audit = await run_audit(undone)
-        await conn.execute("ROLLBACK")
-        return audit
+        return await run_audit(undone)
     finally:
-        await conn.close()
+        await conn.execute("ROLLBACK")
+
+
+@pytest.fixture(scope="module")
+def broken(stack: EmbeddedStack, traded_template: tuple[str, Trade]) -> Iterator[Callable[[Corrupt], Audit]]:
+    """What the audit finds where something was broken. One session for all: it knows the audit's statements by then."""
+    template, trade = traded_template
+    name = f"{template}_broken"
+    with asyncio.Runner() as runner:
+        conn: Any = runner.run(asyncpg.connect(databases.create(stack, name, template)))
+        yield lambda corrupt: runner.run(_corrupt_and_audit(conn, trade, corrupt))
+        runner.run(conn.close())
+    databases.drop(stack, name)
 
 
 async def _corrupt(url: str, trade: Trade, corrupt: Corrupt) -> None:
@@ -319,9 +331,8 @@ def test_every_check_is_broken_in_some_way():
 
 
 @pytest.mark.parametrize(("name", "corrupt"), _CASES)
-def test_a_check_notices_what_it_is_for_and_no_other_does(traded_once, name, corrupt):
-    url, trade = traded_once
-    found = asyncio.run(_corrupt_and_audit(url, trade, corrupt))
+def test_a_check_notices_what_it_is_for_and_no_other_does(broken, name, corrupt):
+    found = broken(corrupt)
     assert {check.name for check in found.checks if check.violations} == {name}
     check = next(check for check in found.checks if check.name == name)
     assert len(check.sample) == min(check.violations, SAMPLE_MAX)

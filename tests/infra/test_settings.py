@@ -106,7 +106,7 @@ def test_a_value_of_several_lines_is_still_one_line():
 def test_more_connections_than_postgresql_allows_are_refused_at_boot(database_url: str):
     ended = boot("api", DATABASE_URL=database_url, API_CONNECTIONS_MAX="1000")
     assert_one_line(ended, "API_CONNECTIONS_MAX")
-    assert "1019 connections" in ended.stderr
+    assert "1022 connections" in ended.stderr
 
 
 def test_a_database_that_is_not_there_is_refused_at_boot(database_url: str):
@@ -138,7 +138,7 @@ def test_there_is_no_sandbox_unless_it_has_a_secret():
 
 @pytest.mark.anyio
 async def test_the_sandboxs_connections_count_among_those_that_postgresql_has_to_allow(database_url: str):
-    given = {**GOOD, "DATABASE_URL": database_url, "API_CONNECTIONS_MAX": "176"}
+    given = {**GOOD, "DATABASE_URL": database_url, "API_CONNECTIONS_MAX": "173"}
     await postgres.check_connections(read(given))
     with pytest.raises(SettingError, match="8 of the sandbox"):
         await postgres.check_connections(read({**given, "SANDBOX_WEBHOOK_SECRET": "a secret of it"}))

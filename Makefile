@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin/
 
-.PHONY: help setup demo test laws fuzz up lint format diagrams bench lock clean
+.PHONY: help setup demo test laws fuzz up lint format diagrams events bench lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ format: setup ## Put the code into its form
 
 diagrams: setup ## Draw the diagrams of docs/orders.md from the transition tables
 	$(RUN)python -m ops.diagrams
+
+events: setup ## List the events in docs/events.md from what the code writes and who listens
+	$(RUN)python -m ops.event_page
 
 bench: setup ## Measure; figures and ratios from one run
 	$(RUN)ordermill bench

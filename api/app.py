@@ -55,6 +55,8 @@ from api import (
     sessions,
     statements,
     variants,
+    webhook_deliveries,
+    webhook_endpoints,
     webhooks,
 )
 from api.access import anyone
@@ -111,6 +113,8 @@ ROUTERS = (
     payout_export.router,
     keys.router,
     operation.router,
+    webhook_endpoints.router,
+    webhook_deliveries.router,
     events.router,
     webhooks.router,
     carrier_webhooks.router,

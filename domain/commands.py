@@ -12,6 +12,7 @@ from domain.inventory.model import ExpireReservations
 from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.notifications.webhook_model import SendWebhook
 from domain.operation.auditing import AuditCheck, SweepAudit
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder
 from domain.orders.model import ApplyPromotions, CancelOrder, ConfirmOrder, PlaceOrder
@@ -55,6 +56,7 @@ COMMANDS: tuple[type[Command], ...] = (
     SweepPayments,
     ReconcileCharges,
     RefundOrphan,
+    SendWebhook,
     CollectPayout,
     ApprovePayout,
     MarkPayoutPaid,

@@ -32,6 +32,7 @@ from domain.catalog.taxonomy import (
 from domain.catalog.variants import VariantFacts
 from domain.inventory.hold_model import ReservationEnded, ReservationExtended, ReservationMade
 from domain.inventory.stock_model import StockForced, StockLow, StockReceived, StockSet, ThresholdSet
+from domain.notifications.webhook_model import EndpointEnded, EndpointTold, SecretRotated
 from domain.orders.cart_model import CartCheckedOut, CartFacts, CartMerged, CartRemoved
 from domain.orders.crediting import OrderCredited
 from domain.orders.fulfilment_model import SellerOrderMoved, ShipmentArrived, UnitsShipped
@@ -91,6 +92,11 @@ EVENT_TYPES: Mapping[str, type[Struct] | Mapping[str, str]] = {
     "payout.failed": PayoutFailed,
     "invoice.issued": DocumentIssued,
     "credit_note.issued": DocumentIssued,
+    "webhook_endpoint.created": EndpointTold,
+    "webhook_endpoint.changed": EndpointTold,
+    "webhook_endpoint.rotated": SecretRotated,
+    "webhook_endpoint.disabled": EndpointEnded,
+    "webhook_endpoint.removed": EndpointEnded,
     "address.added": AddressOf,
     "address.changed": AddressOf,
     "address.removed": AddressOf,

@@ -27,4 +27,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     payment_check_seconds: float = 300.0
     payout_hold_seconds: int = 604_800
     payout_minimum_minor: int = 100
+    webhook_failing_seconds: int = 259_200
+    webhook_days: int = 30
     return_seconds: int = 2_592_000

@@ -42,6 +42,7 @@ from domain.journal.tables import (
     Subscriptions,
     Workers,
 )
+from domain.notifications.tables import WebhookAttempts, WebhookDeliveries, WebhookEndpoints
 from domain.operation.tables import AuditChecks, SweepTicks
 from domain.orders.tables import (
     CancelledLines,
@@ -163,6 +164,9 @@ TABLES = [
     SweepTicks,
     SellerSales,
     StockHistory,
+    WebhookEndpoints,
+    WebhookDeliveries,
+    WebhookAttempts,
 ]
 
 APP_CONFIG = AppConfig(

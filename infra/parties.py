@@ -47,6 +47,8 @@ class Bounds(Struct, frozen=True):
     concurrency: int
     failures: int
     open_seconds: float
+    slot_seconds: float | None = None
+    """how long a call may wait for a slot; without it, half of its time"""
 
 
 class _Listener(pybreaker.CircuitBreakerListener):
@@ -66,18 +68,22 @@ class _Listener(pybreaker.CircuitBreakerListener):
 
 
 class Party:
-    """One outside party. ``technical`` tells its failures from its answers; what isn't technical leaves it closed."""
+    """One outside party. ``technical`` tells its failures from its answers; what isn't technical leaves it closed.
 
-    def __init__(self, name: str, bounds: Bounds, technical: Callable[[BaseException], bool]) -> None:
+    ``counted_as`` is what figures call it: those of which there may be very many are counted together.
+    """
+
+    def __init__(
+        self, name: str, bounds: Bounds, technical: Callable[[BaseException], bool], *, counted_as: str = ""
+    ) -> None:
         self.name = name
         self._bounds = bounds
         self._slots = asyncio.Semaphore(bounds.concurrency)
         self._error = ""
         self._closed_at = 0.0
         self._trying = False
-        self._open = metrics.BREAKER_OPEN.labels(name)
-        self._trips = metrics.BREAKER_TRIPS.labels(name)
-        self._open.set(0)
+        self._open = metrics.BREAKER_OPEN.labels(counted_as or name)
+        self._trips = metrics.BREAKER_TRIPS.labels(counted_as or name)
         self._breaker = pybreaker.CircuitBreaker(
             fail_max=bounds.failures,
             reset_timeout=bounds.open_seconds,
@@ -100,7 +106,8 @@ class Party:
         self._admit()
         started = time.monotonic()
         try:
-            async with asyncio.timeout(seconds * SLOT_SHARE):
+            patience = seconds * SLOT_SHARE if self._bounds.slot_seconds is None else self._bounds.slot_seconds
+            async with asyncio.timeout(patience):
                 await self._slots.acquire()
         except TimeoutError:
             raise PartyBusyError(
@@ -150,7 +157,10 @@ class Party:
             self._closed_at = time.monotonic() + self._bounds.open_seconds
         if before == now:
             return
-        self._open.set(now != pybreaker.STATE_CLOSED)
+        if now == pybreaker.STATE_CLOSED:
+            self._open.dec()
+        elif before == pybreaker.STATE_CLOSED:
+            self._open.inc()
         if now == pybreaker.STATE_OPEN:
             self._trips.inc()
             log.warning("breaker_open", party=self.name, seconds=self._bounds.open_seconds, error=self._error)

@@ -106,6 +106,11 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     chargeback_liability: Literal["seller", "platform"] = "seller"
     payout_hold_seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)] = 604_800
     payout_minimum_minor: Annotated[int, Meta(ge=1, le=10**12)] = 100
+    webhook_allow_private: Literal["on", "off"] = "off"
+    webhook_seconds: Annotated[float, Meta(gt=0, le=25)] = 10.0
+    webhook_concurrency: Annotated[int, Meta(ge=1, le=256)] = 64
+    webhook_failing_seconds: Annotated[int, Meta(ge=60, le=86_400 * 366)] = 259_200
+    webhook_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
     return_seconds: Annotated[int, Meta(ge=1, le=3_660 * 86_400)] = 2_592_000
 
     api_key_days: Annotated[int, Meta(ge=1, le=3_660)] = 90
@@ -146,6 +151,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             payment_check_seconds=self.payment_check_seconds,
             payout_hold_seconds=self.payout_hold_seconds,
             payout_minimum_minor=self.payout_minimum_minor,
+            webhook_failing_seconds=self.webhook_failing_seconds,
+            webhook_days=self.webhook_days,
             return_seconds=self.return_seconds,
         )
 

@@ -45,6 +45,8 @@ class Scope(StrEnum):
     MONEY_WRITE = "money:write"
     SELLERS_READ = "sellers:read"
     SELLERS_WRITE = "sellers:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     OPERATION_READ = "operation:read"
     OPERATION_WRITE = "operation:write"
 

@@ -31,6 +31,14 @@ INSERT INTO returns (id, order_id, seller_no, seller_id, lines, quantities, reas
 SELECT $1, order_id, seller_no, seller_id, '{0}', '{1}', 'as a test', $1, now()
 FROM seller_orders WHERE order_id = $2 AND seller_no = 0
 """
+NEW_ENDPOINT = """
+INSERT INTO webhook_endpoints (id, seller_id, url, events, secret, created_by)
+VALUES ($1, $2, 'https://receiver.invalid/', '{seller.applied}', '\\x00', $3)
+"""
+NEW_DELIVERY = """
+INSERT INTO webhook_deliveries (id, endpoint_id, seller_id, stream, version, event_type, body, state, ended_at)
+VALUES ($1, $2, $3, $1, 0, 'webhook.test', '{}', 'failed', now())
+"""
 QUIET_LANE = "pricing"
 """A lane in which nothing waits that these tests wait for."""
 _numbers = itertools.count(1)
@@ -211,6 +219,17 @@ class Things:
         answer = self.shop.http.post("/payouts", json={"currency": "XTS"}, headers=bearer(Role.ADMIN) | wait())
         assert answer.status_code == 200, answer.text
         return {"payout_id": answer.json()["id"]}
+
+    def webhook_endpoint(self, owner: Persona) -> Named:
+        """One that hears of nothing that happens here, and leads nowhere."""
+        endpoint = new_id()
+        self.shop.execute(NEW_ENDPOINT, endpoint, owner.seller_id, owner.id)
+        return {"endpoint_id": str(endpoint)}
+
+    def webhook_delivery(self, owner: Persona) -> Named:
+        endpoint, delivery = self.webhook_endpoint(owner)["endpoint_id"], new_id()
+        self.shop.execute(NEW_DELIVERY, delivery, UUID(endpoint), owner.seller_id)
+        return {"delivery_id": str(delivery)}
 
     def lane(self, _: Persona) -> Named:
         return {"lane": QUIET_LANE}

@@ -14,6 +14,7 @@ from infra import inspection, mail
 from infra.settings import Settings
 from ops.processes import free_port
 from tests.gateways import Receiver, gateways_here
+from tests.jobs.endpoints import listening
 from tests.jobs.gateway_outside import STEPS, at
 from tests.smtp import SENDER, MailServer, mail_server
 
@@ -149,9 +150,32 @@ async def database_outside(settings: Settings) -> AsyncIterator[DatabaseOutside]
         yield outside
 
 
+class EndpointOutside:
+    """Whoever listens to webhooks."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def acts(self) -> list[str]:
+        return [fields["webhook-id"] for fields, _ in self._receiver.taken]
+
+    async def come_back(self) -> None:
+        await self._receiver.start()
+
+    async def leave(self) -> None:
+        await self._receiver.stop()
+
+
+@asynccontextmanager
+async def endpoint_outside(settings: Settings) -> AsyncIterator[EndpointOutside]:
+    async with listening(settings) as receiver:
+        yield EndpointOutside(receiver)
+
+
 OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {
     "send_account_mail": mail_outside,
     "send_sandbox_webhooks": webhook_outside,
     "audit_checks": database_outside,
+    "send_webhooks": endpoint_outside,
     **{name: at(*steps) for name, steps in STEPS.items()},
 }

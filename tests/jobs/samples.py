@@ -35,7 +35,7 @@ from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
-from tests.jobs import fulfilment_samples, payment_samples, payout_samples, return_samples
+from tests.jobs import endpoints, fulfilment_samples, payment_samples, payout_samples, return_samples
 from tests.jobs import stock_samples as stock
 from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
@@ -326,6 +326,7 @@ SAMPLES: dict[str, Builder] = {
     "expire_reservations": reservations_to_expire,
     "send_account_mail": mails_to_send,
     "send_sandbox_webhooks": webhooks_to_send,
+    "send_webhooks": endpoints.deliveries_to_try,
     "relist_products": products_to_relist,
     "rescue_runs": runs_to_rescue,
     "prune_journal": journal_to_prune,

@@ -28,6 +28,7 @@ from tests.sql import (
     product_rows,
     sandbox_rows,
     taxonomy_rows,
+    webhook_rows,
 )
 
 ROWS = 12_000
@@ -81,6 +82,7 @@ INSERT INTO subscriptions (name, xid, position) SELECT 's' || n, '0', 0 FROM gen
 {order_rows.FILL}
 {money_rows.FILL}
 {payout_rows.FILL}
+{webhook_rows.FILL}
 """
 
 
@@ -105,6 +107,7 @@ def statements(sample: Any) -> Arguments:
         **payment_rows.statements(sample),
         **money_rows.statements(sample),
         **payout_rows.statements(sample),
+        **webhook_rows.statements(sample),
         **sandbox_rows.statements(sample),
         **operation_rows.statements(sample),
     }

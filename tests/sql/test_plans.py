@@ -74,6 +74,8 @@ MODULES = [
     "domain.payments.payout_sql",
     "domain.payments.invoice_reads",
     "domain.payments.invoice_sql",
+    "domain.notifications.webhook_reads",
+    "domain.notifications.webhook_sql",
     "domain.payments.reads",
     "domain.payments.reconciliation_sql",
     "domain.payments.sql",

@@ -1,0 +1,1 @@
+"""Who is told what of what happened: webhooks, and what somebody may hear of."""

@@ -155,7 +155,7 @@ class Subscriptions:
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._sizes: dict[str, int] = {}
         self._failures: dict[str, int] = {}
-        self._retry_at: dict[str, float] = {}
+        self._look_at: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._pool: Any = None
 
@@ -201,7 +201,7 @@ class Subscriptions:
     async def _look(self) -> bool:
         """Begin to read where there is something to read; tell whether there is what can't be read just yet."""
         now = asyncio.get_running_loop().time()
-        idle = [n for n in self._subscriptions if n not in self._drains and self._retry_at.get(n, 0.0) <= now]
+        idle = [n for n in self._subscriptions if n not in self._drains and self._look_at.get(n, 0.0) <= now]
         async with self._pool.acquire(timeout=LOOK_SECONDS) as conn:
             if not self._founded:
                 await found_subscriptions(conn, [(s.name, s.from_now) for s in self._subscriptions.values()])
@@ -215,6 +215,7 @@ class Subscriptions:
     async def _drain(self, subscription: Subscription) -> None:
         name = subscription.name
         size = self._sizes.get(name, subscription.events_max)
+        self._look_at[name] = asyncio.get_running_loop().time() + subscription.gather_seconds
         try:
             async with self._pool.acquire() as conn:
                 report = await deliver(conn, subscription, self._settings.limits(), events_max=size)
@@ -239,7 +240,7 @@ class Subscriptions:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         self._sizes[name] = max(size // 2, 1)
         wait = min(RETRY_SECONDS * 2 ** min(failures - 1, 10), RETRY_SECONDS_MAX)
-        self._retry_at[name] = asyncio.get_running_loop().time() + wait
+        self._look_at[name] = asyncio.get_running_loop().time() + wait
         log.error("subscription_failed", subscription=name, failures=failures, events_max=size, error=repr(error))
         if postgres.classify(error) is postgres.Failure.DATA:
             telemetry.report(error, job=name)

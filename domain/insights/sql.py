@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from domain.connection import Connection
 from domain.insights.sales import SALES_TYPES, Sales, SalesKey, sales_of
@@ -57,7 +58,7 @@ async def add_events(
 async def _tally_sales(
     _conn: Connection, events: Sequence[StoredEvent]
 ) -> Sequence[tuple[tuple[Any, ...], tuple[int, ...]]]:
-    return [(_values(key), _values(sales)) for key, sales in sales_of(events).items()]
+    return [(astuple(key), astuple(sales)) for key, sales in sales_of(events).items()]
 
 
 async def _tally_stock(
@@ -65,11 +66,7 @@ async def _tally_stock(
 ) -> Sequence[tuple[tuple[Any, ...], tuple[int, ...]]]:
     lives = sorted({event.stream for event in events if event.type in LIVES})
     histories = await load_streams(conn, lives, {PLACED, *LIVES}) if lives else {}
-    return [(_values(key), _values(day)) for key, day in stock_days_of(events, histories).items()]
-
-
-def _values(of: Struct) -> tuple[Any, ...]:
-    return tuple(getattr(of, name) for name in of.__struct_fields__)
+    return [(astuple(key), astuple(day)) for key, day in stock_days_of(events, histories).items()]
 
 
 SELLER_SALES = Projection(

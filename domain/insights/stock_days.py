@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.inventory.model import StockKey
 from domain.journal.events import StoredEvent
 
 PLACED = "order.placed"
@@ -41,10 +40,10 @@ STOCK_TYPES = frozenset({PLACED, *LIVES, *KEPT, *HELD})
 
 
 class StockDayKey(Struct, frozen=True, order=True):
-    """Which stock, on which day (UTC). The order is the order of locks."""
+    """Which stock, on which day (UTC); ids as they are written. The order is the order of locks."""
 
-    variant_id: UUID
-    seller_id: UUID
+    variant_id: str
+    seller_id: str
     location: int
     day: date
 
@@ -64,9 +63,6 @@ class StockDay(Struct):
 
 class _Line(Struct):
     line_no: int
-    quantity: int = 0
-    variant_id: UUID | None = None
-    seller_id: UUID | None = None
     restocked: int = 0
 
 
@@ -74,9 +70,21 @@ class _Lines(Struct):
     lines: list[int | _Line] = []
 
 
+# Ids stay as they are written: each order that is placed comes by here, and most of its offers come by again.
+class _PlacedLine(Struct):
+    line_no: int
+    variant_id: str
+    seller_id: str
+    quantity: int
+
+
+class _Placed(Struct):
+    lines: list[_PlacedLine]
+
+
 class _OfStock(Struct):
-    variant_id: UUID
-    seller_id: UUID
+    variant_id: str
+    seller_id: str
     location: int
     on_hand_delta: int = 0
     quantity: int = 0
@@ -89,16 +97,21 @@ class _Standing(StrEnum):
     FREE = "free"
 
 
+_Key = tuple[str, str, int]
+"""Variant, seller, location."""
+
+
 class _Part(Struct):
     """A line of an order: of which stock, how many units, where they are; ``back`` of those sold are on the shelf."""
 
-    key: StockKey
+    key: _Key
     quantity: int
     standing: _Standing = _Standing.RESERVED
     back: int = 0
 
 
-Moves = list[tuple[StockKey, StockDay]]
+Moves = list[tuple[_Key, StockDay]]
+_placed = msgspec.json.Decoder(_Placed)
 _lines = msgspec.json.Decoder(_Lines)
 _of_stock = msgspec.json.Decoder(_OfStock)
 
@@ -107,24 +120,36 @@ def stock_days_of(
     events: Iterable[StoredEvent], histories: Mapping[UUID, Sequence[StoredEvent]]
 ) -> dict[StockDayKey, StockDay]:
     """What some events add to the history of stock; ``histories`` are whole streams of orders, by version."""
-    found: dict[StockDayKey, StockDay] = {}
+    found: dict[tuple[_Key, date], StockDay] = {}
     told = {stream: _moves_of_order(history) for stream, history in histories.items()}
     for event in events:
         day = event.at.astimezone(UTC).date()
+        if event.type == PLACED:
+            for line in _placed.decode(event.data).lines:
+                _of(found, (line.variant_id, line.seller_id, 0), day).reserved += line.quantity
+            continue
         for key, moved in _moves(event, told):
-            to = found.setdefault(StockDayKey(key.variant_id, key.seller_id, key.location, day), StockDay())
+            to = _of(found, key, day)
             for name in StockDay.__struct_fields__:
                 setattr(to, name, getattr(to, name) + getattr(moved, name))
-    return found
+    return {
+        StockDayKey(variant, seller, location, day): moved
+        for ((variant, seller, location), day), moved in found.items()
+    }
+
+
+def _of(found: dict[tuple[_Key, date], StockDay], key: _Key, day: date) -> StockDay:
+    there = found.get((key, day))
+    if there is None:
+        there = found[key, day] = StockDay()
+    return there
 
 
 def _moves(event: StoredEvent, told: Mapping[UUID, Mapping[int, Moves]]) -> Moves:
-    if event.type == PLACED:
-        return [(part.key, StockDay(reserved=part.quantity)) for part in _parts(event).values()]
     if event.type in LIVES:
         return told[event.stream][event.version]
     data = _of_stock.decode(event.data)
-    key = StockKey(data.variant_id, data.seller_id, data.location)
+    key = (data.variant_id, data.seller_id, data.location)
     if event.type in HELD:
         on_hand, reserved = (units * data.quantity for units in HELD[event.type])
         return [(key, StockDay(on_hand=on_hand, reserved=reserved, sold=-on_hand))]
@@ -133,18 +158,12 @@ def _moves(event: StoredEvent, told: Mapping[UUID, Mapping[int, Moves]]) -> Move
     return [(key, StockDay(on_hand=delta, received=delta if came else 0, adjusted=0 if came else delta))]
 
 
-def _parts(placed: StoredEvent) -> dict[int, _Part]:
-    parts: dict[int, _Part] = {}
-    for line in _lines.decode(placed.data).lines:
-        if isinstance(line, int) or line.variant_id is None or line.seller_id is None:
-            raise ValueError("a line of an order that is placed names its offer")
-        parts[line.line_no] = _Part(StockKey(line.variant_id, line.seller_id), line.quantity)
-    return parts
-
-
 def _moves_of_order(history: Sequence[StoredEvent]) -> dict[int, Moves]:
     """What each event of an order's stream moves, by version."""
-    parts = _parts(history[0])
+    parts = {
+        line.line_no: _Part((line.variant_id, line.seller_id, 0), line.quantity)
+        for line in _placed.decode(history[0].data).lines
+    }
     return {event.version: _moves_of_step(event, parts) for event in history[1:]}
 
 
@@ -164,7 +183,7 @@ def _moves_of_step(event: StoredEvent, parts: Mapping[int, _Part]) -> Moves:
     return moved
 
 
-def _move(part: _Part, to: _Standing) -> tuple[StockKey, StockDay]:
+def _move(part: _Part, to: _Standing) -> tuple[_Key, StockDay]:
     """Take a line to another standing; return what that moves."""
     units, before = part.quantity, part.standing
     part.standing = to

@@ -216,7 +216,8 @@ class Subscription(Struct, frozen=True):
     """Something that hears of every event of some types once: in the transaction that notes that it has.
 
     ``types`` is None for all. One that is new begins with the first event there is, or, with ``from_now``, with those
-    that come. An event it can't take is noted in ``subscription_failures`` and passed over.
+    that come. An event it can't take is noted in ``subscription_failures`` and passed over. When it has read all there
+    is, it is left alone for ``gather_seconds``: what sums up costs less for many events at a time.
     """
 
     name: str
@@ -224,6 +225,7 @@ class Subscription(Struct, frozen=True):
     types: frozenset[str] | None
     events_max: int
     from_now: bool
+    gather_seconds: float = 0.0
 
 
 Job = BatchJob | EffectJob
@@ -285,7 +287,12 @@ def effect(
 
 
 def subscription(
-    name: str, types: Iterable[str] | None, *, events_max: int = 1_000, from_now: bool = False
+    name: str,
+    types: Iterable[str] | None,
+    *,
+    events_max: int = 1_000,
+    from_now: bool = False,
+    gather_seconds: float = 0.0,
 ) -> Callable[[SubscriptionFunction], Subscription]:
     """Declare what is to hear of events; see :class:`Subscription`.
 
@@ -295,7 +302,14 @@ def subscription(
 
     def declare(function: SubscriptionFunction) -> Subscription:
         wanted = None if types is None else frozenset(types)
-        declared = Subscription(name=name, run=function, types=wanted, events_max=events_max, from_now=from_now)
+        declared = Subscription(
+            name=name,
+            run=function,
+            types=wanted,
+            events_max=events_max,
+            from_now=from_now,
+            gather_seconds=gather_seconds,
+        )
         known = _subscriptions.setdefault(name, declared)
         if known.run.__qualname__ != function.__qualname__:
             raise ValueError(f"two subscriptions are named {name}: {known.run.__qualname__}, {function.__qualname__}")

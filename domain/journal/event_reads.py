@@ -19,7 +19,9 @@ WITH next AS MATERIALIZED (
     WHERE (xid, position) > ($1, $2) AND xid < event_horizon()
     ORDER BY xid, position LIMIT $3
 )
-SELECT n.*, n.type = ANY ($4::text[]) OR $4 IS NULL AS wanted, (SELECT count(*) FROM next) AS looked_at FROM next n
+SELECT n.stream, n.version, n.type, n.data, n.actor, n.correlation, n.at, n.xid, n.position,
+    n.type = ANY ($4::text[]) OR $4 IS NULL AS wanted, (SELECT count(*) FROM next) AS looked_at
+FROM next n
 WHERE n.type = ANY ($4::text[]) OR $4 IS NULL
    OR (n.xid, n.position) = (SELECT xid, position FROM next ORDER BY xid DESC, position DESC LIMIT 1)
 ORDER BY n.xid, n.position
@@ -77,17 +79,9 @@ class SubscriptionFigures(Struct, frozen=True):
 
 
 def stored(row: Any) -> StoredEvent:
-    """An event from its row."""
-    return StoredEvent(
-        stream=row["stream"],
-        version=row["version"],
-        type=row["type"],
-        data=row["data"],
-        actor=row["actor"],
-        correlation=row["correlation"],
-        at=row["at"],
-        cursor=EventCursor(row["xid"], row["position"]),
-    )
+    """An event from its row, whose columns stand in the order of all statements here."""
+    stream, version, kind, data, actor, correlation, at, xid, position = row[:9]
+    return StoredEvent(stream, version, kind, data, actor, correlation, at, EventCursor(xid, position))
 
 
 async def read_events(conn: Connection, after: EventCursor, limit: int, types: Iterable[str] | None = None) -> Portion:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from domain.insights.sales import SALES_TYPES, sales_of
 from domain.insights.stock_days import LIVES, STOCK_TYPES, stock_days_of
@@ -13,12 +14,15 @@ from domain.orders.lifecycle import CONFIRMED
 from domain.orders.model import Payment
 from domain.orders.sql import load_open_orders
 
+EVENTS = """
+SELECT stream, version, type, data, actor, correlation, at, xid, position FROM events ORDER BY stream, version
+"""
 STOCK = "SELECT variant_id, seller_id, location, on_hand, reserved FROM stock"
 
 
 async def all_events(conn: Any) -> list[StoredEvent]:
     """Every event, with those of a stream in the order of their versions."""
-    return [stored(row) for row in await conn.fetch("SELECT * FROM events ORDER BY stream, version")]
+    return [stored(row) for row in await conn.fetch(EVENTS)]
 
 
 def stock_told(events: Sequence[StoredEvent]) -> dict[Any, tuple[int, int]]:
@@ -29,8 +33,9 @@ def stock_told(events: Sequence[StoredEvent]) -> dict[Any, tuple[int, int]]:
             histories.setdefault(event.stream, []).append(event)
     told: dict[Any, tuple[int, int]] = {}
     for key, day in stock_days_of([e for e in events if e.type in STOCK_TYPES], histories).items():
-        on_hand, reserved = told.get((key.variant_id, key.seller_id, key.location), (0, 0))
-        told[key.variant_id, key.seller_id, key.location] = (on_hand + day.on_hand, reserved + day.reserved)
+        of = (UUID(key.variant_id), UUID(key.seller_id), key.location)
+        on_hand, reserved = told.get(of, (0, 0))
+        told[of] = (on_hand + day.on_hand, reserved + day.reserved)
     return {key: figures for key, figures in told.items() if any(figures)}
 
 

@@ -92,9 +92,7 @@ class Edge:
         self.freshness: Freshness
         self.kept: KeptReads
         self.api_keys: KnownKeys
-        self.figures: Figures
-        self.counted: Any = None
-        """What ``GET /metrics`` tells: a registry."""
+        self.teller: exposition.Teller
 
     async def start(self) -> None:
         """Open the pool and start the loops."""
@@ -110,8 +108,8 @@ class Edge:
         self.freshness = Freshness(self.pool)
         self.kept = KeptReads(self.pool, self.freshness, settings.redis_url)
         self.api_keys = KnownKeys(self.pool, self.freshness)
-        self.figures = Figures(self.pool, self.doorbell)
-        self.counted = exposition.registry_of(self.figures)
+        figures = Figures(self.pool, self.doorbell)
+        self.teller = exposition.Teller(exposition.registry_of(figures), figures.look)
         self.accept.start()
         self.waiters.start()
         self.freshness.start()

@@ -3,7 +3,6 @@
 Invariant: a request's path never becomes a label: its route's template does, so what clients make up adds nothing.
 """
 
-import asyncio
 from typing import Any
 
 from litestar import Request, Response, get
@@ -11,7 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from api.access import anyone
 from api.context import edge_of, field
-from infra import exposition, metrics
+from infra import metrics
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"})
 _counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -39,8 +38,5 @@ def count(scope: Any, status: int, seconds: float) -> None:
 @get("/metrics", opt=anyone(limited=False), include_in_schema=False)
 async def tell(request: Request[Any, Any, Any]) -> Response[bytes]:
     """What this process and those that share its port have counted, and what the database knows."""
-    edge = edge_of(request.app.state)
-    await edge.figures.look()
-    accept = field(request, b"accept") or ""
-    text, media_type = await asyncio.to_thread(exposition.tell, edge.counted, accept)
+    text, media_type = await edge_of(request.app.state).teller.tell(field(request, b"accept") or "")
     return Response(text, media_type=media_type)

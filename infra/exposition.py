@@ -10,7 +10,8 @@ with the same settings. Who finds none works all the same, and says so in its lo
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ log = telemetry.logger()
 PORTS = 20
 """How many ports are tried."""
 LOOK_SECONDS_MAX = 5.0
+KEPT_SECONDS = 2.0
+_OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
 def registry_of(*collectors: Collector) -> CollectorRegistry:
@@ -44,12 +47,31 @@ def registry_of(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def tell(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """The text of a registry and its media type, in the form an ``Accept`` field asks for."""
+class Teller:
+    """Writes out what a registry tells, for all who ask within ``KEPT_SECONDS`` together: it takes a while."""
+
+    def __init__(self, registry: CollectorRegistry, look: Callable[[], Awaitable[None]]) -> None:
+        self._registry = registry
+        self._look = look
+        self._lock = asyncio.Lock()
+        self._kept: dict[str, tuple[float, bytes]] = {}
+
+    async def tell(self, accept: str) -> tuple[bytes, str]:
+        """The text and its media type: OpenMetrics for who would take that, else Prometheus' own."""
+        encode, media_type = choose_encoder(_OPEN_METRICS if "openmetrics" in accept else "")
+        async with self._lock:
+            at, text = self._kept.get(media_type, (float("-inf"), b""))
+            if time.monotonic() - at >= KEPT_SECONDS:
+                await self._look()
+                text = await asyncio.to_thread(_write, self._registry, encode)
+                self._kept[media_type] = (time.monotonic(), text)
+        return text, media_type
+
+
+def _write(registry: CollectorRegistry, encode: Callable[[Any], bytes]) -> bytes:
     if FOLDER in os.environ:
         _forget_the_dead(Path(os.environ[FOLDER]))
-    encode, media_type = choose_encoder(accept)
-    return encode(registry), media_type
+    return encode(registry)
 
 
 def _forget_the_dead(folder: Path) -> None:

@@ -40,9 +40,8 @@ async def told(settings: Settings) -> Any:
     pool = await postgres.create_pool(settings, size=1, name="test")
     doorbell = Doorbell(settings.redis_url)
     try:
-        standing = Figures(pool, doorbell)
-        await standing.look()
-        text, media_type = exposition.tell(exposition.registry_of(standing), "text/plain")
+        figures = Figures(pool, doorbell)
+        text, media_type = await exposition.Teller(exposition.registry_of(figures), figures.look).tell("text/plain")
         assert media_type.startswith("text/plain")
         return series(text.decode())
     finally:
@@ -121,6 +120,23 @@ async def test_many_who_ask_look_at_the_database_once(settings: Settings, monkey
         doorbell.close()
         pool.terminate()
     assert len(looks) == 1
+
+
+async def test_many_who_ask_are_told_what_was_written_once(monkeypatch: pytest.MonkeyPatch):
+    looks: list[str] = []
+
+    async def look() -> None:
+        looks.append("looked")
+
+    teller = exposition.Teller(exposition.registry_of(), look)
+    told = await asyncio.gather(*[teller.tell("*/*") for _ in range(20)])
+    assert (len(looks), len(set(told))) == (1, 1)
+    text, media_type = await teller.tell("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    assert media_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
+    monkeypatch.setattr(exposition, "KEPT_SECONDS", 0.0)
+    await teller.tell("")
+    assert len(looks) == 3
 
 
 async def test_a_breaker_shows_that_it_is_open_and_that_it_closed():

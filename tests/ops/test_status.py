@@ -71,7 +71,6 @@ def test_where_everything_runs_all_is_well(system: System, env: dict[str, str]):
     for lane in Lane:
         assert lane.value in said
     assert "rescue_runs" in said
-    assert "audit   not yet run" in said
 
 
 def test_without_workers_and_scheduler_it_is_degraded_and_says_so(env: dict[str, str]):

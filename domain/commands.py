@@ -12,6 +12,7 @@ from domain.inventory.model import ExpireReservations
 from domain.inventory.stock_model import ImportStock, SetStock
 from domain.journal.model import Command, Lane
 from domain.journal.sweeps import PruneExpired, PruneJournal, RescueRuns
+from domain.notifications.model import SendNotification, TellPayout
 from domain.notifications.webhook_model import SendWebhook
 from domain.operation.auditing import AuditCheck, SweepAudit
 from domain.orders.fulfilment_model import AcceptSellerOrder, DeliverSellerOrder, ShipSellerOrder
@@ -76,6 +77,8 @@ COMMANDS: tuple[type[Command], ...] = (
     ExpireReservations,
     SendLink,
     SendAccountMail,
+    SendNotification,
+    TellPayout,
     SendSandboxWebhook,
     RelistProducts,
     RescueRuns,

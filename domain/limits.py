@@ -30,3 +30,4 @@ class Limits(Struct, frozen=True, kw_only=True):
     webhook_failing_seconds: int = 259_200
     webhook_days: int = 30
     return_seconds: int = 2_592_000
+    low_stock_mail_seconds: int = 900

@@ -42,7 +42,13 @@ from domain.journal.tables import (
     Subscriptions,
     Workers,
 )
-from domain.notifications.tables import WebhookAttempts, WebhookDeliveries, WebhookEndpoints
+from domain.notifications.tables import (
+    MailPreferences,
+    Notifications,
+    WebhookAttempts,
+    WebhookDeliveries,
+    WebhookEndpoints,
+)
 from domain.operation.tables import AuditChecks, SweepTicks
 from domain.orders.tables import (
     CancelledLines,
@@ -159,6 +165,8 @@ TABLES = [
     PayoutOrders,
     InvoiceCounters,
     Invoices,
+    Notifications,
+    MailPreferences,
     SandboxIntents,
     AuditChecks,
     SweepTicks,

@@ -20,6 +20,7 @@ import aiosmtplib
 import msgspec
 from msgspec import Struct
 
+from domain.accounts.model import Language
 from infra import settings
 from infra.parties import Bounds, Party
 from infra.relay import Mailbox, Relay
@@ -171,16 +172,21 @@ def is_technical(error: BaseException) -> bool:
 
 
 class Post(Struct, frozen=True):
-    """What writing and sending mail takes: the way out, who sends, where links lead and what makes their tokens."""
+    """What writing and sending mail takes: the way out, who sends, where links lead and what makes their tokens.
+
+    ``language`` is that of who has chosen none; links that the api answers itself begin with ``api_base``.
+    """
 
     mailer: Mailer
     sender: Mailbox
     link_base: str
     secret_key: str
+    language: Language = Language.EN
+    api_base: str = ""
 
-    def message_id(self, command_id: UUID) -> str:
-        """The Message-ID of the mail that a command sends: the same however often it is tried."""
-        return f"<{command_id}@{self.sender.domain}>"
+    def message_id(self, key: UUID) -> str:
+        """The Message-ID of the mail of a command or a notification: the same however often it is tried."""
+        return f"<{key}@{self.sender.domain}>"
 
 
 def post_of(config: Settings) -> Post:
@@ -191,7 +197,9 @@ def post_of(config: Settings) -> Post:
         bounds = Bounds(SENDING_SECONDS_MAX, config.mail_concurrency, config.breaker_failures, config.breaker_seconds)
         party = Party("mail", bounds, is_technical)
         mailer = GuardedMailer(SmtpMailer(relay, sender), party)
-    return Post(mailer, sender, config.link_base(), config.secret_key)
+    return Post(
+        mailer, sender, config.link_base(), config.secret_key, language=config.mail_language, api_base=config.api_base()
+    )
 
 
 @cache

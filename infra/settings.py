@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NoReturn
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.accounts.model import Language
 from domain.journal.model import Lane
 from domain.limits import Limits
 from infra import relay
@@ -52,6 +53,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     mail_url: Annotated[str, Meta(pattern="^(console:$|smtps?://)", max_length=2_000)] = relay.CONSOLE
     mail_from: Annotated[str, Meta(max_length=400)] = ""
     public_url: Annotated[str, Meta(pattern="^https?://", max_length=1_000)] = ""
+    api_url: Annotated[str, Meta(pattern="^https?://", max_length=1_000)] = ""
+    mail_language: Language = Language.EN
+    low_stock_mail_seconds: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 900
 
     sandbox_webhook_secret: Annotated[str, Meta(min_length=8, max_length=500)] = ""
     sandbox_webhook_url: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] = ""
@@ -154,6 +158,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
             webhook_failing_seconds=self.webhook_failing_seconds,
             webhook_days=self.webhook_days,
             return_seconds=self.return_seconds,
+            low_stock_mail_seconds=self.low_stock_mail_seconds,
         )
 
     def encryption_secrets(self) -> tuple[str, ...]:
@@ -215,6 +220,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
         except ValueError as error:
             raise SettingError(f"PUBLIC_URL: {error} (see docs/settings.md)") from None
 
+    def api_base(self) -> str:
+        """What links begin with that the api answers itself, as ``API_URL`` says; raises SettingError."""
+        try:
+            return relay.base_of(self.api_url) if self.api_url else self.link_base()
+        except ValueError as error:
+            raise SettingError(f"API_URL: {error} (see docs/settings.md)") from None
+
 
 def read(environment: Mapping[str, str]) -> Settings:
     """Convert environment variables; raises SettingError with one line that names the first bad one."""
@@ -236,6 +248,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         settings.relay,
         settings.sender,
         settings.link_base,
+        settings.api_base,
     )
     for check in checks:
         check()

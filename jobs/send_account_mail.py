@@ -30,7 +30,7 @@ async def send_account_mail(attempt: Attempt[SendAccountMail]) -> EffectOutcome:
     post, claimed = mail.post(), attempt.claimed
     message_id = post.message_id(claimed.id)
     try:
-        recipient = letters.recipient_of(claimed.command)
+        recipient = letters.recipient_at(claimed.command.to)
         message = letters.write(claimed.command, recipient, post, message_id=message_id, date=claimed.created_at)
         await post.mailer.send(message, recipient, seconds=attempt.deadline_seconds)
     except MailRefusedError as refused:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from domain.accounts.model import Language
 from domain.journal.model import Command, Lane
 
 
@@ -33,7 +34,8 @@ class SendAccountMail(Command, frozen=True):
     """Send one mail about an account to one address.
 
     ``name`` is who it greets, ``reason`` why a seller was rejected; only mails about sellers use them. ``token_id``
-    names a one-time token and belongs to the kinds in ``WITH_TOKEN`` alone.
+    names a one-time token and belongs to the kinds in ``WITH_TOKEN`` alone. Without a
+    ``language`` it is in the deployment's.
     """
 
     job: ClassVar[str] = "send_account_mail"
@@ -44,6 +46,7 @@ class SendAccountMail(Command, frozen=True):
     name: Annotated[str, Meta(max_length=200)] = ""
     token_id: UUID | None = None
     reason: Annotated[str, Meta(max_length=2_000)] = ""
+    language: Language | None = None
 
     def __post_init__(self) -> None:
         """Refuse a link without a token, and a token without a link: the caller's mistake, found where it is made."""

@@ -82,11 +82,19 @@ class AccountStatus(StrEnum):
     SUSPENDED = "suspended"
 
 
+class Language(StrEnum):
+    """The languages that mails are written in. Each but English has a catalog in ``infra/mails/locale``."""
+
+    EN = "en"
+    DE = "de"
+
+
 class Purpose(StrEnum):
     """What a one-time token is for. The names are part of the tokens: one that changes voids those that are out."""
 
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - a name, not a password
+    UNSUBSCRIBE = "unsubscribe"
 
 
 class Account(Struct, frozen=True):

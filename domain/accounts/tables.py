@@ -21,6 +21,7 @@ class Accounts(Table):
     version = Integer(default=1)
     created_at = Timestamptz()
     buyer_group = Text(null=True, default=None)
+    language = Text(null=True, default=None)
 
 
 class Sessions(Table):

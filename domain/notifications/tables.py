@@ -1,4 +1,4 @@
-"""The tables of webhooks, as Piccolo knows them."""
+"""The tables of notifications and webhooks, as Piccolo knows them."""
 
 from piccolo.columns import UUID, Array, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
@@ -55,3 +55,33 @@ class WebhookAttempts(Table):
     latency_ms = Integer(default=None)
     error = Text(default=None)
     response = Text(default=None)
+
+
+class Notifications(Table):
+    """One event told to one recipient over one channel; it holds no address."""
+
+    id = UUID(primary_key=True, default=None)
+    stream = UUID(default=None)
+    version = Integer(default=None)
+    audience = Text(default=None)
+    recipient = UUID(default=None)
+    channel = Text(default="email")
+    kind = Text(default=None)
+    seller_id = UUID(null=True, default=None)
+    state = Text(default="queued")
+    told_in = UUID(null=True, default=None)
+    attempts = Integer(default=0)
+    message_id = Text(null=True, default=None)
+    reason = Text(default="")
+    due_at = Timestamptz()
+    created_at = Timestamptz()
+    sent_at = Timestamptz(null=True, default=None)
+
+
+class MailPreferences(Table):
+    """The kinds of mail that an account or a guest has switched off."""
+
+    recipient = UUID(primary_key=True, default=None)
+    switched_off = Array(base_column=Text(), default=None)
+    version = Integer(default=1)
+    updated_at = Timestamptz()

@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from domain.accounts.mail import MailKind, SendAccountMail
 from infra.clock import new_id
-from tests.builders import submit
+from tests.builders import place, submit, write_offers
 from tests.smtp import PASSWORD, SENDER, URL_PASSWORD, certificate, mail_server
 from tests.system import System
 
@@ -74,3 +75,43 @@ async def test_without_a_mail_server_the_link_stands_in_the_workers_log_which_sa
     (mail,) = [line for line in lines if line["event"] == "mail"]
     assert mail["to"] == ADA
     assert [text for text in mail["text"] if text.startswith("http://localhost:3000/verify-email?token=")]
+
+
+async def test_a_worker_killed_between_the_servers_yes_and_its_record_sends_that_notification_once_more(
+    system: System, conn: Any
+):
+    (offer,) = await write_offers(conn)
+    async with mail_server() as server:
+
+        async def kill(_session: Any) -> None:
+            server.after_taking = None
+            await asyncio.to_thread(system.kill, "worker")
+            # Nobody is left to hear the answer.
+
+        await asyncio.to_thread(
+            system.worker,
+            MAIL_URL=server.url(query="?starttls=off"),
+            MAIL_FROM=f"The Shop <{SENDER}>",
+            PUBLIC_URL="https://shop.example",
+        )
+        async with asyncio.timeout(30):
+            while not await conn.fetchval("SELECT count(*) FROM subscriptions WHERE name = 'mails'"):
+                await asyncio.sleep(0.02)
+        server.after_taking = kill
+        (order,) = await submit(conn, replace(place(offer), email=ADA))
+        async with asyncio.timeout(30):
+            while not server.taken:
+                await asyncio.sleep(0.02)
+        notification = await conn.fetchrow("SELECT * FROM notifications WHERE stream = $1", order)
+        assert (notification["state"], notification["attempts"]) == ("queued", 1), "whoever held it recorded nothing"
+        await conn.execute("UPDATE pending SET run_at = now() WHERE job = 'send_notifications'")
+        async with asyncio.timeout(30):
+            while await conn.fetchval("SELECT state FROM notifications") != "sent":
+                await asyncio.sleep(0.05)
+        first, second = server.taken
+    assert first.message_id == second.message_id == notification["message_id"]
+    assert (first.text, first.html) == (second.text, second.html)
+    assert await conn.fetchval("SELECT count(*) FROM notifications") == 1
+    said = await asyncio.to_thread(system.log, "worker")
+    assert said.count("worker_ready") == 2
+    assert ADA not in said

@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from domain.accounts.mail import WITH_TOKEN, MailKind, SendAccountMail
-from domain.accounts.model import Purpose
+from domain.accounts.model import Language, Purpose
+from domain.notifications.model import NotificationKind
 from infra import letters
 from infra.letters import write
 from infra.mail import ConsoleMailer, MailRefusedError, Post
 from infra.onetime import read
 from infra.relay import Mailbox
+from infra.wording import templates
 from tests.builders import SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +186,7 @@ def test_without_a_name_of_the_sender_the_site_is_the_links_host():
 
 def test_a_template_that_names_something_unknown_fails_instead_of_leaving_a_gap():
     with pytest.raises(UndefinedError, match="nothing"):
-        letters._templates.from_string("{{ nothing }}").render({})
+        templates(Language.EN).from_string("{{ nothing }}").render({})
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_a_template_that_names_something_unknown_fails_instead_of_leaving_a_gap(
 )
 def test_what_is_no_address_is_refused_for_good_and_not_shown(to: str):
     with pytest.raises(MailRefusedError, match="not an e-mail address") as caught:
-        letters.recipient_of(SendAccountMail(MailKind.PASSWORD_CHANGED, to))
+        letters.recipient_at(to)
     assert to not in str(caught.value)
 
 
@@ -204,6 +206,7 @@ def test_the_wheel_holds_every_template(tmp_path: Path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if name.startswith("infra/mails/")}
-    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "infra" / "mails").iterdir()}
+    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "infra" / "mails").rglob("*") if path.is_file()}
     assert shipped == here
-    assert {f"infra/mails/{kind}.{form}" for kind in MailKind for form in ("txt", "html")} < shipped
+    kinds = {*MailKind, *NotificationKind}
+    assert {f"infra/mails/{kind}.{form}" for kind in kinds for form in ("txt", "html")} < shipped

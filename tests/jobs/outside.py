@@ -174,6 +174,7 @@ async def endpoint_outside(settings: Settings) -> AsyncIterator[EndpointOutside]
 
 OUTSIDES: dict[str, Callable[[Settings], AbstractAsyncContextManager[Outside]]] = {
     "send_account_mail": mail_outside,
+    "send_notifications": mail_outside,
     "send_sandbox_webhooks": webhook_outside,
     "audit_checks": database_outside,
     "send_webhooks": endpoint_outside,

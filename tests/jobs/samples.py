@@ -35,7 +35,7 @@ from jobs.confirm_orders import confirm_orders
 from jobs.place_orders import place_orders
 from tests.builders import place, submit, write_account, write_offers
 from tests.engine.parts import Rig
-from tests.jobs import endpoints, fulfilment_samples, payment_samples, payout_samples, return_samples
+from tests.jobs import endpoints, fulfilment_samples, mail_samples, payment_samples, payout_samples, return_samples
 from tests.jobs import stock_samples as stock
 from tests.jobs.outside import REFUSED_WEBHOOK, UNKNOWN
 from tests.promotions import write_promotion
@@ -336,4 +336,5 @@ SAMPLES: dict[str, Builder] = {
     **payment_samples.BUILDERS,
     **payout_samples.BUILDERS,
     "send_links": links_to_send,
+    **mail_samples.BUILDERS,
 }

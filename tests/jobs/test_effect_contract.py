@@ -32,7 +32,7 @@ EFFECTS = sorted(name for name, job in JOBS.items() if isinstance(job, EffectJob
 JOURNAL = frozenset({"commands", "pending", "outcomes", "parked"})
 ENDED = {"succeeded", "rejected"}
 SETTLING = {name for name, job in JOBS.items() if isinstance(job, EffectJob) and job.settle is not None}
-SHARED = {"check_payments", "refund_payments", "reconcile_charges", "send_webhooks"}
+SHARED = {"check_payments", "refund_payments", "reconcile_charges", "send_webhooks", "send_notifications"}
 """Their key says what is asked for, not who asks: commands about the same thing ask under the same one."""
 SILENCE_IS_AN_ANSWER = {"send_webhooks"}
 """That nobody answers is settled, too: what waits then is another command (tests/jobs/test_webhooks.py)."""

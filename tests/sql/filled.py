@@ -19,6 +19,7 @@ from tests.sql import (
     cart_rows,
     fulfilment_rows,
     money_rows,
+    notification_rows,
     offer_rows,
     operation_rows,
     order_rows,
@@ -83,6 +84,7 @@ INSERT INTO subscriptions (name, xid, position) SELECT 's' || n, '0', 0 FROM gen
 {money_rows.FILL}
 {payout_rows.FILL}
 {webhook_rows.FILL}
+{notification_rows.FILL}
 """
 
 
@@ -108,6 +110,7 @@ def statements(sample: Any) -> Arguments:
         **money_rows.statements(sample),
         **payout_rows.statements(sample),
         **webhook_rows.statements(sample),
+        **notification_rows.statements(sample),
         **sandbox_rows.statements(sample),
         **operation_rows.statements(sample),
     }

@@ -80,6 +80,8 @@ MODULES = [
     "domain.payments.reconciliation_sql",
     "domain.payments.sql",
     "domain.payments.statement_reads",
+    "domain.notifications.reads",
+    "domain.notifications.sql",
     "domain.orders.commission_sql",
     "domain.orders.price_sql",
     "domain.orders.repricing_sql",

@@ -27,6 +27,7 @@ from api import (
     commission_rules,
     events,
     holds,
+    insights,
     inventory,
     invoices,
     jobs,
@@ -116,6 +117,7 @@ ROUTERS = (
     webhook_endpoints.router,
     webhook_deliveries.router,
     events.router,
+    insights.router,
     webhooks.router,
     carrier_webhooks.router,
 )

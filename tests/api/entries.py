@@ -142,6 +142,7 @@ ENTRIES = {
     "PUT /offers/{variant_id}/{seller_id}": Entry(Things.offer, _offer_terms),
     "DELETE /offers/{variant_id}/{seller_id}": Entry(Things.offer),
     "GET /inventory/{variant_id}/{seller_id}": Entry(Things.offer),
+    "GET /inventory/{variant_id}/{seller_id}/history": Entry(Things.offer),
     "PUT /inventory/{variant_id}/{seller_id}/stock": Entry(Things.offer, {"reason": "counted", "on_hand": 5}),
     "PUT /inventory/{variant_id}/{seller_id}/threshold": Entry(Things.offer, {"threshold": 5}),
     "POST /inventory/stock/bulk": Entry(
@@ -206,6 +207,7 @@ ENTRIES = {
     "POST /webhook-deliveries/{delivery_id}/redeliver": Entry(Things.webhook_delivery),
     "GET /sellers/me/commission": Entry(),
     "GET /sellers/me/balance": Entry(),
+    "GET /sellers/me/sales": Entry(),
     "GET /sellers/me/statements": Entry(),
     "GET /ledger/accounts": Entry(),
     "GET /ledger/entries": Entry(),

@@ -103,6 +103,8 @@ ROUTES = {
     "POST /api-keys/{key_id}/rotate": {201, 400, 401, 403, 404, 409, 413, 415, 422, 503},
     "DELETE /api-keys/{key_id}": {204, 400, 401, 403, 404, 422, 503},
     "GET /orders/{order_id}/commission": {200, 401, 403, 404, 503},
+    "GET /sellers/me/sales": {200, 400, 401, 403, 404, 503},
+    "GET /inventory/{variant_id}/{seller_id}/history": {200, 400, 401, 403, 404, 503},
     "GET /sellers/me/balance": {200, 401, 403, 404, 503},
     "GET /sellers/me/statements": {200, 400, 401, 403, 404, 503},
     "GET /ledger/accounts": {200, 400, 401, 403, 503},

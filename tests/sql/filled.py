@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.catalog import sql as catalog
+from domain.insights import reads as insight_reads
 from domain.insights import sql as insights
 from domain.inventory import hold_sql, limit_sql, received_sql, stock_sql
 from domain.inventory import reads as inventory_reads
@@ -264,6 +265,8 @@ def _of_stock(sample: Any) -> Arguments:
         (i, "APPLY_STOCK"): (*stock, zeros, [1] * count),
         (received_sql.__name__, "RECEIVE_STOCK"): (*stock, [1] * count),
         (received_sql.__name__, "OPEN_STOCK"): (variants, sellers),
+        (insight_reads.__name__, "LIST_SALES"): (sellers[0], today, "USD", 50),
+        (insight_reads.__name__, "LIST_STOCK_DAYS"): (variants[0], sellers[0], today, 50),
         (insights.__name__, "ADD_SALES"): (sellers, [today] * count, ["USD"] * count, *[[1] * count] * 9),
         (insights.__name__, "ADD_STOCK_DAYS"): (*stock, [today] * count, *[[1] * count] * 6),
         (i, "HAS_DUE"): (variants, sellers, now),

@@ -49,6 +49,7 @@ MODULES = [
     "domain.inventory.stock_sql",
     "domain.inventory.received_sql",
     "domain.insights.sql",
+    "domain.insights.reads",
     "domain.inventory.hold_sql",
     "domain.inventory.limit_sql",
     "domain.inventory.reads",

@@ -17,6 +17,7 @@ from api.freshness import Freshness
 from api.kept import KeptReads
 from api.known_keys import KnownKeys
 from api.rates import Rates
+from api.tail import Tail
 from api.waiters import Waiters
 from domain.pricing.book import empty_book
 from infra import exposition, postgres, telemetry
@@ -89,6 +90,7 @@ class Edge:
         self.pool: Any = None
         self.accept: Accept
         self.waiters: Waiters
+        self.tail: Tail
         self.freshness: Freshness
         self.kept: KeptReads
         self.api_keys: KnownKeys
@@ -104,7 +106,8 @@ class Edge:
             group_max=settings.accept_batch_max,
             ring=self.ring,
         )
-        self.waiters = Waiters(self.pool, settings.redis_url)
+        self.tail = Tail(self.pool)
+        self.waiters = Waiters(self.pool, settings.redis_url, self.tail.wake)
         self.freshness = Freshness(self.pool)
         self.kept = KeptReads(self.pool, self.freshness, settings.redis_url)
         self.api_keys = KnownKeys(self.pool, self.freshness)
@@ -112,6 +115,7 @@ class Edge:
         self.teller = exposition.Teller(exposition.registry_of(figures), figures.look)
         self.accept.start()
         self.waiters.start()
+        self.tail.start()
         self.freshness.start()
         self.api_keys.start()
         self.rates.start()
@@ -121,11 +125,13 @@ class Edge:
         """Be no longer ready, and answer who waits; what was accepted is still written."""
         self.ready = False
         self.waiters.release()
+        self.tail.release()
 
     async def stop(self) -> None:
         """Answer who waits, write what is buffered, close."""
         self.ready = False
         await self.waiters.stop()
+        await self.tail.stop()
         await self.accept.stop()
         await self.api_keys.stop()
         await self.freshness.stop()

@@ -5,6 +5,7 @@ after each reconnect, one query looks up all that are waited for, so a lost noti
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,9 @@ RECONNECT_SECONDS = 0.5
 class Waiters:
     """The jobs that requests of this process wait for."""
 
-    def __init__(self, pool: Any, redis_url: str) -> None:
+    def __init__(self, pool: Any, redis_url: str, on_notice: Callable[[], None] = lambda: None) -> None:
         self._pool = pool
+        self._on_notice = on_notice
         self._redis_url = redis_url
         self._waiting: dict[bytes, list[asyncio.Future[Ended | None]]] = {}
         self._noticed: set[bytes] = set()
@@ -92,6 +94,7 @@ class Waiters:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     def _notice(self, message: bytes) -> None:
+        self._on_notice()
         found = [identifier for identifier in notices.unpack(message) if identifier in self._waiting]
         if found:
             self._noticed.update(found)

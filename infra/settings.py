@@ -110,6 +110,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="upper"):
     chargeback_liability: Literal["seller", "platform"] = "seller"
     payout_hold_seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)] = 604_800
     payout_minimum_minor: Annotated[int, Meta(ge=1, le=10**12)] = 100
+    stream_listeners_max: Annotated[int, Meta(ge=0, le=100_000)] = 2_000
     webhook_allow_private: Literal["on", "off"] = "off"
     webhook_seconds: Annotated[float, Meta(gt=0, le=25)] = 10.0
     webhook_concurrency: Annotated[int, Meta(ge=1, le=256)] = 64

@@ -27,6 +27,8 @@ WHERE n.type = ANY ($4::text[]) OR $4 IS NULL
 ORDER BY n.xid, n.position
 """
 
+LOAD_HORIZON = "SELECT event_horizon()::text::bigint"
+
 LOAD_EVENTS = """
 SELECT e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position
 FROM unnest($1::uuid[], $2::integer[]) AS t (stream, version)
@@ -92,6 +94,11 @@ async def read_events(conn: Connection, after: EventCursor, limit: int, types: I
         return Portion([], after, full=False)
     last = EventCursor(rows[-1]["xid"], rows[-1]["position"])
     return Portion([stored(row) for row in rows if row["wanted"]], last, full=rows[-1]["looked_at"] == limit)
+
+
+async def load_end(conn: Connection) -> EventCursor:
+    """The place behind all that can be read just now."""
+    return EventCursor(await conn.fetchval(LOAD_HORIZON), 0)
 
 
 async def load_events(conn: Connection, keys: Sequence[tuple[Any, int]]) -> list[StoredEvent]:

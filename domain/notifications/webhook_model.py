@@ -4,6 +4,7 @@ A body is ``{"type", "timestamp", "data"}`` as Standard Webhooks has it; its id 
 is sent.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -33,11 +34,13 @@ Url = Annotated[
         description="without a user and a fragment; https, unless the deployment allows other addresses",
     ),
 ]
+_PATTERN = r"\*|[a-z_]+\.(\*|[a-z_]+)"
+EVENT_PATTERN = re.compile(_PATTERN)
 EventPattern = Annotated[
     str,
     Meta(
         max_length=100,
-        pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))(?![\s\S])",
+        pattern=rf"^({_PATTERN})(?![\s\S])",
         description="a type as `order.placed`, all of a kind as `order.*`, or all as `*`",
     ),
 ]

@@ -50,7 +50,7 @@ RETURN = {"lines": [{"line_no": 0, "quantity": 1}], "reason": "as a test"}
 
 
 class Entry(Struct, frozen=True):
-    """How a route is tested: what its path names, the same but hidden from others, and a body that it takes.
+    """How a route is tested: what its path names, the same but hidden from others, a body and parameters it takes.
 
     ``thing`` is also what a route without parameters lists.
     """
@@ -58,6 +58,7 @@ class Entry(Struct, frozen=True):
     thing: Make | None = None
     body: Callable[[Things], Any] | Any = None
     hidden: Make | None = None
+    params: dict[str, int] = {}
 
 
 # What would end who asks, or make something else of them, gets a body that fails by its content.
@@ -195,6 +196,7 @@ ENTRIES = {
     "PATCH /sellers/me": Entry(body={"description": "As before"}),
     "POST /sellers/me/members": Entry(body={"email": "nobody@example.com", "position": "staff"}),
     "DELETE /sellers/me/members/{account_id}": Entry(Things.member),
+    "GET /stream": Entry(params={"seconds": 1}),
     "GET /webhook-endpoints": Entry(Things.webhook_endpoint),
     "POST /webhook-endpoints": Entry(body={"url": "https://receiver.invalid/", "events": ["seller.applied"]}),
     "GET /webhook-endpoints/{endpoint_id}": Entry(Things.webhook_endpoint),

@@ -138,11 +138,12 @@ def _named(things: Things, row: Row, thing: Thing, owner: Persona, *, used: bool
 
 def _ask(things: Things, row: Row, named: Named, header: dict[str, str]) -> httpx.Response:
     method, _, path = row.route.partition(" ")
-    body = ENTRIES[row.route].body
+    entry = ENTRIES[row.route]
+    body = entry.body
     return things.shop.http.request(
         method,
         path.format(**named),
         json=body(things) if callable(body) else body,
         headers=header,
-        params={"limit": 200} if row.route in LISTED else None,
+        params=entry.params | ({"limit": 200} if row.route in LISTED else {}),
     )

@@ -197,6 +197,7 @@ def _of_events(sample: Any) -> Arguments:
         (f, "ALONG_ALL"): (0, 0, 20_000, 50, *filters),
         (f, "FIRST_SINCE"): (day_ago,),
         (r, "READ_EVENTS"): (0, 0, 500, ["order.placed"]),
+        (r, "LOAD_HORIZON"): (),
         (r, "LOAD_EVENTS"): (ids, [1] * count),
         (r, "LOAD_STREAMS"): (ids, ["order.placed"]),
         (r, "LOAD_DUE"): (["s1", "s2"], "io"),

@@ -21,6 +21,14 @@ from tests.system import System, eventually
 
 TRIES_SECONDS_MAX = 45.0
 CLIENTS = 16
+# What subscriptions made of events says what the table says, once they have caught up.
+UNTOLD = """
+SELECT count(*) FROM stock k FULL JOIN (
+    SELECT variant_id, seller_id, location, sum(on_hand) AS on_hand, sum(reserved) AS reserved
+    FROM stock_history GROUP BY variant_id, seller_id, location
+) h USING (variant_id, seller_id, location)
+WHERE (coalesce(k.on_hand, 0), coalesce(k.reserved, 0)) <> (coalesce(h.on_hand, 0), coalesce(h.reserved, 0))
+"""
 
 
 async def _nothing() -> None:
@@ -147,6 +155,7 @@ class Site:
         placed = self.query("SELECT count(*) FROM orders WHERE id = ANY ($1)", list(ended))
         assert placed == sum(status == "succeeded" for status in ended.values())
         self.assert_sound()
+        eventually(lambda: self.query(UNTOLD) == 0, seconds)
         return ended
 
     def assert_sound(self) -> None:

@@ -34,10 +34,11 @@ def listening(
     types: Iterable[str] | None = None,
     events_max: int = 100,
     from_now: bool = False,
+    gather_seconds: float = 0.0,
 ) -> Subscription:
     """A subscription that isn't registered."""
     wanted = None if types is None else frozenset(types)
-    return Subscription(name="listening", run=run, types=wanted, events_max=events_max, from_now=from_now)
+    return Subscription("listening", run, wanted, events_max, from_now, gather_seconds)
 
 
 def happened(kind: str = "test.done", *, stream: UUID | None = None, version: int = 1, data: str = "{}") -> Event:

@@ -225,6 +225,22 @@ async def test_a_paused_lane_hears_nothing(rig: Rig):
     assert await heard(rig.conn) == expected
 
 
+async def test_one_that_sums_up_is_left_alone_when_it_has_read_all_there_is(rig: Rig, conn: Any):
+    made = Subscriptions(rig.settings, [listening(events_max=2, gather_seconds=3600)])
+    made._pool = rig.pool
+    expected = set(await happen(conn, *["test.done"] * 5))
+    await made._look()
+    await asyncio.gather(*made._drains.values())
+    assert await heard(conn) == expected, "all there is, in several turns"
+    await happen(conn, "test.done")
+    await made._look()
+    assert made._drains == {}
+    made._look_at.clear()
+    await made._look()
+    await asyncio.gather(*made._drains.values())
+    assert len(await heard(conn)) == 6
+
+
 async def test_while_one_worker_is_at_it_another_leaves_it_alone(rig: Rig, conn: Any):
     await found_subscriptions(conn, [("listening", False)])
     await happen(conn, "test.done")

@@ -51,7 +51,7 @@ async def list_events(
     kind: Annotated[
         str | None, QueryParameter(name="type", max_length=100, description="as `order.placed`, or `order.*`")
     ] = None,
-    correlation: Annotated[str | None, QueryParameter(name="correlation", max_length=128)] = None,
+    correlation: Annotated[str | None, QueryParameter(name="correlation", max_length=128, pattern="^[ -~]*$")] = None,
     since: Annotated[datetime | None, QueryParameter(name="since")] = None,
     until: Annotated[datetime | None, QueryParameter(name="until")] = None,
 ) -> Response[bytes]:

@@ -15,6 +15,7 @@ from domain.journal.model import SYSTEM, Event
 from domain.journal.sql import insert_events
 from infra.clock import new_id
 from tests.api.shop import Shop, assert_problem, bearer, order, wait
+from tests.engine.listening import readable
 
 ADMIN = bearer(Role.ADMIN)
 
@@ -51,6 +52,7 @@ def write(shop: Shop, correlation: str, *kinds: str) -> UUID:
     which = new_id()
     events = [happened(kind, correlation, stream=which, version=n) for n, kind in enumerate(kinds, start=1)]
     shop.using(lambda conn: insert_events(conn, events))
+    shop.using(readable)
     return which
 
 
@@ -59,6 +61,7 @@ def test_an_orders_events_are_found_by_its_id(shop: Shop):
     done = shop.http.post(
         "/orders", json=order(offer), headers=bearer(Role.BUYER) | wait() | {"X-Request-ID": "found-by-its-id"}
     ).json()
+    shop.using(readable)
     (placed,), _ = listed(shop, stream=done["id"])
     assert (placed["type"], placed["version"], placed["correlation"]) == ("order.placed", 1, "found-by-its-id")
     assert placed["data"]["lines"][0]["variant_id"] == str(offer.variant_id)
@@ -108,6 +111,7 @@ def test_what_is_written_before_it_is_listed_before_it(shop: Shop):
             await other.close()
 
     shop.using(write_both)
+    shop.using(readable)
     assert [event["type"] for event in listed(shop, correlation="late")[0]] == [MADE, BROKEN]
 
 
@@ -136,6 +140,7 @@ async def test_the_first_event_since_a_time_is_found_wherever_it_stands(conn: An
             new_id(),
             now + timedelta(minutes=minutes),
         )
+    await readable(conn)
     for minutes in (-5, 0, 1, 2, 37, 98, 99, 100, 105):
         since = now + timedelta(minutes=minutes)
         found = await search_events(conn, EventSearch(since=since), None, 200)
@@ -151,6 +156,7 @@ async def test_a_page_that_looked_at_enough_says_where_to_go_on(conn: Any, monke
     monkeypatch.setattr(event_search_reads, "LOOKED_AT_MAX", 7)
     for n in range(30):
         await insert_events(conn, [happened(MADE if n == 25 else OTHER, "")])
+    await readable(conn)
     wanted, after, sizes = EventSearch(type=MADE), BEGINNING, []
     while True:
         found = await search_events(conn, wanted, after, 5)
@@ -174,6 +180,7 @@ async def test_a_page_that_looked_at_enough_says_where_to_go_on(conn: Any, monke
         ({"since": "2026-01-01T00:00:00"}, "since"),
         ({"until": "1999-01-01T00:00:00Z"}, "until"),
         ({"limit": 0}, "limit"),
+        ({"correlation": "\0"}, "correlation"),
         ({"stream": "x"}, "stream"),
     ],
 )

@@ -12,6 +12,7 @@ from domain.journal.sql import insert_events
 from infra import settings, telemetry
 from infra.clock import new_id
 from infra.process import die_with_parent
+from tests.engine.parts import until
 from workers.subscriptions import Subscriptions
 
 # An event is heard once.
@@ -46,11 +47,21 @@ def happened(kind: str = "test.done", *, stream: UUID | None = None, version: in
     return Event(stream or new_id(), version, kind, data, SYSTEM, "test")
 
 
+LAST = "SELECT coalesce(max(xid), '0') FROM events"
+
+
+async def readable(conn: Any) -> None:
+    """Wait until all that is committed now can be read: a transaction anywhere in the server holds readers up."""
+    last = await conn.fetchval(LAST)
+    await until(lambda: conn.fetchval("SELECT event_horizon() > $1", last))
+
+
 async def happen(conn: Any, *kinds: str) -> list[str]:
     """Append an event of each type in a transaction of its own; return what is heard of them."""
     events = [happened(kind) for kind in kinds]
     for event in events:
         await insert_events(conn, [event])
+    await readable(conn)
     return [f"{event.stream}-{event.version}" for event in events]
 
 

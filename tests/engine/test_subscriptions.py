@@ -14,7 +14,7 @@ from domain.journal.event_sql import found_subscriptions
 from domain.journal.events import BEGINNING
 from domain.journal.sql import insert_events
 from infra.settings import Settings
-from tests.engine.listening import HEARD, SLOW, WAIT, happen, happened, listening, write_down
+from tests.engine.listening import HEARD, SLOW, WAIT, happen, happened, listening, readable, write_down
 from tests.engine.parts import Note, Rig, until, until_blocked
 from tests.system import System
 from workers.subscriptions import Subscriptions, deliver
@@ -47,6 +47,7 @@ async def running(settings: Settings, *subscriptions: Any):
 async def deliver_all(conn: Any, settings: Settings, subscription: Any) -> list[Any]:
     """What one worker does until there is nothing left to read."""
     await found_subscriptions(conn, [(subscription.name, subscription.from_now)])
+    await readable(conn)
     reports = []
     while True:
         report = await deliver(conn, subscription, settings.limits(), events_max=subscription.events_max)
@@ -76,6 +77,7 @@ async def test_a_reader_waits_for_a_transaction_that_may_still_write_before_what
         portion = await read_events(conn, BEGINNING, 10)
         assert (portion.events, portion.cursor) == ([], BEGINNING)
         await transaction.commit()
+    await readable(conn)
     portion = await read_events(conn, BEGINNING, 10)
     assert [event.stream for event in portion.events] == [early.stream, late.stream]
     again = await read_events(conn, portion.cursor, 10)
@@ -91,6 +93,7 @@ async def test_events_are_read_by_transaction_whatever_their_positions_say(conn,
         await insert_events(conn, [second])
         await insert_events(other, [first])
         await transaction.commit()
+    await readable(conn)
     one = await read_events(conn, BEGINNING, 1)
     two = await read_events(conn, one.cursor, 1)
     assert [event.stream for event in one.events + two.events] == [first.stream, second.stream]

@@ -20,6 +20,7 @@ from domain.orders.model import CancelOrder
 from domain.orders.return_model import DecideReturn, ReceivedLine, ReceiveReturn, RequestReturn
 from domain.payments.refund_model import RefundLine, RefundOrder
 from tests.builders import submit, write_offers
+from tests.engine.listening import readable
 from tests.engine.parts import Rig
 from tests.jobs.invariants import violations
 from tests.jobs.paying import Till, a_till
@@ -92,6 +93,7 @@ async def live(till: Till) -> None:
 async def read_all(till: Till, name: str, *, size: int) -> None:
     subscription = jobs.load_subscriptions()[name]
     await found_subscriptions(till.conn, [(name, False)])
+    await readable(till.conn)
     while True:
         report = await deliver(till.conn, subscription, till.rig.settings.limits(), events_max=size)
         assert report is not None

@@ -16,6 +16,7 @@ from domain.journal.events import BEGINNING
 from domain.limits import Limits
 from ops.rebuild import Rebuild
 from tests.builders import submit
+from tests.engine.listening import readable
 from tests.ops.console import environment, ordermill, result_of
 from tests.ops.running import run_all
 from tests.ops.trade import Trade
@@ -41,6 +42,7 @@ async def keep(conn: Any) -> None:
     """What workers do: take read models as far as events go."""
     declared = jobs.load_subscriptions()
     await found_subscriptions(conn, [(name, False) for name in PROJECTIONS])
+    await readable(conn)
     for name in PROJECTIONS:
         while (await deliver(conn, declared[name], Limits(), events_max=50)).full:  # type: ignore[union-attr]
             pass

@@ -11,7 +11,7 @@ from domain.journal.events import EventCursor
 from domain.journal.sql import insert_events
 from infra.clock import new_id
 from infra.migrate import migrate
-from tests.engine.listening import happened
+from tests.engine.listening import happened, readable
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,9 @@ async def append(conn: Any) -> Any:
     return event.stream
 
 
-async def read_all(conn: Any, after: EventCursor) -> tuple[list[Any], EventCursor]:
+async def read_all(conn: Any, after: EventCursor, *, settled: bool = True) -> tuple[list[Any], EventCursor]:
+    if settled:
+        await readable(conn)
     portion = await read_events(conn, after, 100)
     return [event.stream for event in portion.events], portion.cursor
 
@@ -53,7 +55,7 @@ async def test_without_it_what_is_new_would_be_passed_as_read(conn: Any):
     """What the clock is for."""
     await restored(conn, FAR)
     await append(conn)
-    assert await read_all(conn, EventCursor(FAR, 1)) == ([], EventCursor(FAR, 1))
+    assert await read_all(conn, EventCursor(FAR, 1), settled=False) == ([], EventCursor(FAR, 1))
 
 
 async def test_a_place_further_than_any_event_counts_as_well(conn: Any, database_url: str):
@@ -72,7 +74,7 @@ async def test_a_reader_still_waits_for_open_transactions_by_the_new_clock(conn:
         await transaction.start()
         early = await append(other)
         late = await append(conn)
-        assert (await read_all(conn, EventCursor(FAR, 1)))[0] == []
+        assert (await read_all(conn, EventCursor(FAR, 1), settled=False))[0] == []
         await transaction.commit()
         assert (await read_all(conn, EventCursor(FAR, 1)))[0] == [early, late]
     finally:

@@ -58,7 +58,8 @@ async def settle(batch: Batch[SendWebhook], answers: Mapping[UUID, Reply]) -> Se
         tried, reply = locked.get(claimed.command.delivery_id), answers[claimed.id]
         if tried is None or tried.state != DeliveryState.PENDING or tried.attempts + 1 != claimed.command.attempt_no:
             continue
-        outcome = outcome_of(reply, tried.attempts + 1 - tried.attempts_before, (tried.id.int & 0xFFFF) / 0xFFFF)
+        spread = (tried.id.int & 0xFFFF) / 0xFFFF
+        outcome = outcome_of(tried.event_type, reply, tried.attempts + 1 - tried.attempts_before, spread)
         tries.append((tried, reply, outcome))
         if outcome.next_seconds is not None:
             again = SendWebhook(tried.id, tried.attempts + 2)

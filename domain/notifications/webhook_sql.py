@@ -44,7 +44,7 @@ WHERE d.id = ANY ($1::uuid[])
 """
 
 LOCK_DELIVERIES = """
-SELECT id, endpoint_id, seller_id, state, attempts, attempts_before FROM webhook_deliveries
+SELECT id, endpoint_id, seller_id, event_type, state, attempts, attempts_before FROM webhook_deliveries
 WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -169,6 +169,7 @@ class Tried(Struct, frozen=True):
     id: UUID
     endpoint_id: UUID
     seller_id: UUID | None
+    event_type: str
     state: str
     attempts: int
     attempts_before: int

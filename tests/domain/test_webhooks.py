@@ -9,7 +9,7 @@ import pytest
 from domain.journal.events import BEGINNING, StoredEvent
 from domain.journal.model import SYSTEM
 from domain.notifications.hearing import HEARD_BY_SELLERS, Known, Line, heard_by_sellers, wanted
-from domain.notifications.webhook_model import DeliveryState
+from domain.notifications.webhook_model import TEST, DeliveryState
 from domain.notifications.webhooks import (
     RETRY_SECONDS,
     SPREAD,
@@ -125,33 +125,37 @@ def reply(status: int | None, retry_after: float | None = None) -> Reply:
 
 @pytest.mark.parametrize("status", [200, 202, 204, 299])
 def test_a_2xx_alone_is_success(status: int):
-    assert outcome_of(reply(status), 1, 0.0) == Outcome(DeliveryState.SUCCEEDED)
+    assert outcome_of("order.placed", reply(status), 1, 0.0) == Outcome(DeliveryState.SUCCEEDED)
 
 
 @pytest.mark.parametrize("status", [None, 199, 301, 302, 307, 400, 401, 404, 429, 500, 503])
 def test_anything_else_is_tried_again(status: int | None):
-    assert outcome_of(reply(status), 1, 0.0) == Outcome(DeliveryState.PENDING, 5)
+    assert outcome_of("order.placed", reply(status), 1, 0.0) == Outcome(DeliveryState.PENDING, 5)
 
 
 def test_it_is_tried_nine_times_over_about_a_day():
-    waits = [outcome_of(reply(500), tries, 0.0).next_seconds for tries in range(1, 10)]
+    waits = [outcome_of("order.placed", reply(500), tries, 0.0).next_seconds for tries in range(1, 10)]
     assert waits == [*RETRY_SECONDS, None]
     assert waits == [*sorted(waits[:-1]), None]
     assert 0.9 < sum(RETRY_SECONDS) / 86_400 < 1.1
-    assert outcome_of(reply(500), 9, 0.0).state is DeliveryState.FAILED
+    assert outcome_of("order.placed", reply(500), 9, 0.0).state is DeliveryState.FAILED
+
+
+def test_what_says_nothing_is_tried_once():
+    assert outcome_of(TEST, reply(500), 1, 0.0) == Outcome(DeliveryState.FAILED)
 
 
 def test_what_failed_together_is_not_tried_together():
-    assert outcome_of(reply(500), 3, 1.0).next_seconds == 300 * (1 + SPREAD)
+    assert outcome_of("order.placed", reply(500), 3, 1.0).next_seconds == 300 * (1 + SPREAD)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(2.0, 5.0), (90.0, 90.0), (10.0**9, 86_400.0)])
 def test_who_says_when_to_come_back_is_heeded_within_reason(asked: float, waits: float):
-    assert outcome_of(reply(503, asked), 1, 0.0).next_seconds == waits
+    assert outcome_of("order.placed", reply(503, asked), 1, 0.0).next_seconds == waits
 
 
 def test_who_is_gone_is_sent_nothing_more():
-    assert outcome_of(reply(410), 1, 0.0) == Outcome(DeliveryState.FAILED)
+    assert outcome_of("order.placed", reply(410), 1, 0.0) == Outcome(DeliveryState.FAILED)
     assert why_disabled(reply(410), None, NOW, 60) == "it answered 410: it is gone for good"
 
 

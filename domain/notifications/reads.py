@@ -57,16 +57,17 @@ SELECT id FROM accounts WHERE roles @> '{ADMIN}' AND status = 'active' AND verif
 
 LOAD_SWITCHED_OFF = "SELECT recipient, switched_off FROM mail_preferences WHERE recipient = ANY ($1::uuid[])"
 
+# The columns of the event come first: that is how it is read.
 LOAD_NOTIFICATIONS = """
-SELECT n.id, n.audience, n.recipient, n.kind, n.seller_id, n.state, n.told_in, n.message_id, n.due_at, r.switched_off,
+SELECT e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position,
+       n.id, n.audience, n.recipient, n.kind, n.seller_id, n.state, n.told_in, n.message_id, n.due_at, r.switched_off,
        CASE WHEN n.audience = 'buyer' THEN CASE WHEN a.verified_at IS NOT NULL THEN a.email ELSE o.email END
             WHEN a.verified_at IS NULL OR a.status <> 'active' THEN NULL
             WHEN n.audience = 'admin' THEN CASE WHEN a.roles @> '{ADMIN}' THEN a.email END
             WHEN EXISTS (
                 SELECT FROM seller_members m WHERE m.account_id = n.recipient AND m.seller_id = n.seller_id
             ) THEN a.email END AS address,
-       CASE WHEN a.verified_at IS NOT NULL THEN a.name ELSE '' END AS name, a.language,
-       e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position
+       CASE WHEN a.verified_at IS NOT NULL THEN a.name ELSE '' END AS name, a.language
 FROM notifications n
 JOIN events e ON e.stream = n.stream AND e.version = n.version
 LEFT JOIN accounts a ON a.id = n.recipient
@@ -76,7 +77,7 @@ WHERE n.id = ANY ($1::uuid[])
 """
 
 LOAD_STORIES = """
-SELECT n.id, e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position
+SELECT e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position, n.id
 FROM notifications n
 JOIN events e ON e.stream = n.stream AND (e.version = n.version OR e.version < n.version AND e.type = ANY ($2::text[]))
 WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id, e.version
@@ -94,8 +95,8 @@ LOAD_NAMES = "SELECT id, name FROM sellers WHERE id = ANY ($1::uuid[])"
 LOAD_TITLES = "SELECT id, title FROM products WHERE id = ANY ($1::uuid[])"
 
 LOAD_GATHERED = """
-SELECT coalesce(n.told_in, n.id) AS id, e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid,
-       e.position
+SELECT e.stream, e.version, e.type, e.data, e.actor, e.correlation, e.at, e.xid, e.position,
+       coalesce(n.told_in, n.id) AS id
 FROM (
     SELECT id, told_in, stream, version FROM notifications WHERE id = ANY ($1::uuid[])
     UNION ALL

@@ -99,7 +99,7 @@ TRY_SECONDS = _histogram("effect_try_seconds", "Time of one try of an effect.", 
 
 BREAKER_OPEN = _gauge(
     "breaker_open",
-    "Whether calls to an outside party are held back: 1 while its circuit breaker isn't closed.",
+    "How many circuit breakers of an outside party aren't closed: calls are held back. All webhooks are one party.",
     "party",
 )
 BREAKER_TRIPS = _counter("breaker_trips", "How often the circuit breaker of an outside party opened.", "party")

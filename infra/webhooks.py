@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from domain.notifications.webhook_model import RESPONSE_LENGTH_MAX
 from domain.notifications.webhooks import Reply
-from infra import settings, telemetry
+from infra import settings, telemetry, trace_context
 from infra.destinations import ForbiddenDestinationError, GuardedBackend
 from infra.encryption import Sealer, SealError
 from infra.parties import Bounds, Party, PartyBusyError
@@ -162,7 +162,7 @@ def _fields(parcel: Parcel, signers: Sequence[Signer], correlation: str) -> list
         "webhook-signature": " ".join(signatures),
         "content-type": "application/json",
         "user-agent": AGENT,
-        "x-request-id": correlation,
+        **trace_context.onwards(correlation, None),
     }
     return list(fields.items())
 

@@ -69,7 +69,7 @@ def test_alerts_and_dashboard_ask_for_metrics_there_are_by_labels_they_have(expr
     grouped = {label.strip() for by in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for label in by.split(",")}
     assert grouped <= labels
     for series, matchers in re.findall(r"\b(ordermill_\w+)\{([^}]*)\}", expression):
-        asked = set(re.findall(r"(\w+)=~?\"", matchers))
+        asked = set(re.findall(r"(\w+)(?:=~?|!=)\"", matchers))
         assert asked <= set(METRICS[metric_of(series)].labels)
     values = dict(re.findall(r"\b(job|lane|code)=\"(\w+)\"", expression))
     known = {"job": set(load()), "lane": {lane.value for lane in Lane}, "code": {code.value for code in Code}}

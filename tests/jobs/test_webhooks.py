@@ -6,15 +6,18 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from standardwebhooks.webhooks import Webhook
 
 import jobs
 from domain.journal.declare import EffectJob
+from domain.journal.sql import insert_commands
 from domain.journal.sweeps import PruneExpired
 from domain.limits import Limits
 from domain.notifications.webhook_model import SendWebhook
 from infra.clock import new_id
-from tests.builders import place, submit, write_offers
+from infra.trace_context import id_of
+from tests.builders import new, place, submit, write_offers
 from tests.engine.parts import Rig, due_now, run_due, until
 from tests.gateways import Receiver
 from tests.http_server import Answer, Asked, HttpServer
@@ -75,6 +78,19 @@ async def test_what_happens_is_sent_to_who_listens_and_verified_by_the_public_li
     (part,) = [each["data"] for each in said if len(each["data"]["lines"]) == 1]
     assert (part["order_id"], part["seller_id"]) == (str(order), str(mine.seller_id))
     assert "buyer" not in part
+
+
+async def test_a_webhook_names_the_request_and_the_trace_that_led_to_it(rig: Rig, receiver: Receiver):
+    (offer,) = await write_offers(rig.conn)
+    await an_endpoint(rig, "order.placed")
+    trace = new_id().hex
+    await insert_commands(rig.conn, [replace(new(place(offer)), correlation=trace)])
+    await rig.drain(rig.runner(JOBS["place_orders"]))
+    await hear(rig)
+    await send(rig)
+    ((fields, _),) = receiver.taken
+    assert fields["x-request-id"] == trace
+    assert id_of(fields["traceparent"]) == trace
 
 
 async def test_an_event_heard_twice_is_sent_once(rig: Rig, receiver: Receiver):

@@ -34,7 +34,7 @@ async def room(rig: Rig) -> AsyncIterator[Mailroom]:
 async def run_low(room: Mailroom, offer: NewOffer, *, version: int = 1, left: int = 2) -> None:
     low = StockLow(offer.variant_id, offer.seller_id, 0, left, 5)
     stream = stock_stream(offer.variant_id, offer.seller_id, 0)
-    await room.happen(stream, "stock.low", msgspec.to_builtins(low), version=version)
+    await room.happen(stream, "stock.low", msgspec.to_builtins(low), version=900 + version)
 
 
 async def again(room: Mailroom) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from api import once
 from api.access import authorise, signed_in
@@ -23,16 +23,20 @@ from api.problems import ProblemError, refuse
 from api.submission import correlation_of, ring_for
 from domain.accounts import account_sql, session_sql
 from domain.accounts.account_reads import AccountView, SessionView, list_sessions, load_profile
-from domain.accounts.model import Name, Password
+from domain.accounts.model import Language, Name, Password
 from domain.journal.model import Event
 from domain.journal.sql import insert_events
 from domain.rejections import Code
 
 
 class ProfileChange(Struct, frozen=True, forbid_unknown_fields=True):
-    """What of one's account one may change."""
+    """What of one's account one may change; what isn't named stays.
 
-    name: Name
+    Mails come in ``language``; with null, in the deployment's.
+    """
+
+    name: Name | UnsetType = UNSET
+    language: Language | UnsetType | None = UNSET
 
 
 class PasswordChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,21 +84,25 @@ async def get_profile(request: Request[Any, Any, Any]) -> Response[bytes]:
     },
 )
 async def change_profile(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Change the name; roles and address aren't changed here."""
+    """Change the name, or the language of mails; roles and address aren't changed here."""
     principal = await authorise(request)
     wish, version = await body_of(request, ProfileChange), expected(request)
-    name, correlation = wish.name.strip(), correlation_of(request)
+    correlation = correlation_of(request)
     async with transaction(request) as conn:
         await account_sql.lock_accounts(conn, [principal.id])
         profile = await load_profile(conn, principal.id)
         if profile is None:
             raise no_account()
         version.check(profile.version)
-        if name != profile.name:
-            now = await conn.fetchval(account_sql.SET_NAME, principal.id, name)
-            event = Event(principal.id, now, "account.changed", '{"fields": ["name"]}', principal.id, correlation)
+        name = profile.name if wish.name is UNSET else wish.name.strip()
+        language = profile.language if wish.language is UNSET else wish.language
+        changed = {"name": name != profile.name, "language": language is not profile.language}
+        if any(changed.values()):
+            now = await conn.fetchval(account_sql.SET_PROFILE, principal.id, name, language)
+            told = msgspec.json.encode({"fields": [field for field, differs in changed.items() if differs]}).decode()
+            event = Event(principal.id, now, "account.changed", told, principal.id, correlation)
             await insert_events(conn, [event])
-            profile = msgspec.structs.replace(profile, name=name, version=now)
+            profile = msgspec.structs.replace(profile, name=name, language=language, version=now)
     return answer(profile, version=profile.version)
 
 

@@ -32,6 +32,7 @@ from domain.catalog.taxonomy import (
 from domain.catalog.variants import VariantFacts
 from domain.inventory.hold_model import ReservationEnded, ReservationExtended, ReservationMade
 from domain.inventory.stock_model import StockForced, StockLow, StockReceived, StockSet, ThresholdSet
+from domain.notifications.preference_sql import PreferenceChanged
 from domain.notifications.webhook_model import EndpointEnded, EndpointTold, SecretRotated
 from domain.orders.cart_model import CartCheckedOut, CartFacts, CartMerged, CartRemoved
 from domain.orders.crediting import OrderCredited
@@ -105,6 +106,7 @@ EVENT_TYPES: Mapping[str, type[Struct] | Mapping[str, str]] = {
     "api_key.revoked": NOTHING,
     "account.registered": NOTHING,
     "account.verified": NOTHING,
+    "mail_preference.changed": PreferenceChanged,
     "account.changed": {"fields": "list of text"},
     "account.password_changed": NOTHING,
     "account.suspended": {"reason": "text"},

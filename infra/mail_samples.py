@@ -59,7 +59,7 @@ SAMPLES: Mapping[NotificationKind, Facts] = {
     NotificationKind.PRODUCT_APPROVED: ProductFacts(KEY, "Cup"),
     NotificationKind.PRODUCT_REJECTED: ProductFacts(KEY, "Cup", "The title says nothing.\nThe picture is missing."),
     NotificationKind.PAYOUT_PAID: PayoutFacts(123_456, "EUR", 12),
-    NotificationKind.WEBHOOK_DISABLED: EndpointFacts(KEY, "it gave no 2xx for five days"),
+    NotificationKind.WEBHOOK_DISABLED: EndpointFacts("hooks.example.com", "it gave no 2xx for five days"),
 }
 
 KINDS = (*(kind.value for kind in MailKind), *(kind.value for kind in NotificationKind))

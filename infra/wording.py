@@ -63,6 +63,11 @@ def templates(language: Language) -> Environment:
     return made
 
 
+def page(name: str, language: Language, **values: object) -> str:
+    """A page of HTML from a template."""
+    return templates(language).get_template(name).render(**values)
+
+
 def money(amount_minor: int, currency: str, language: Language) -> str:
     """An amount as people of a language write it."""
     amount = Decimal(amount_minor).scaleb(-exponent(currency))

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.accounts.model import AccountStatus, Position, Role, SellerStatus
+from domain.accounts.model import AccountStatus, Language, Position, Role, SellerStatus
 from domain.connection import Connection, Row
 
 PROFILE = """
 SELECT a.id, a.email, a.name, a.roles, a.status, a.verified_at, a.version, a.created_at,
-       a.buyer_group,
+       a.buyer_group, a.language,
        m.seller_id, s.name AS seller_name, s.status AS seller_status, m.position
 FROM accounts a
 LEFT JOIN seller_members m ON m.account_id = a.id
@@ -51,7 +51,8 @@ class SellerOfAccount(Struct, frozen=True):
 class AccountView(Struct, frozen=True):
     """An account as its owner and admins see it. ``roles`` has SELLER for a member of an approved seller.
 
-    ``group`` is that of the price lists it buys by; null for most.
+    ``group`` is that of the price lists it buys by; null for most. ``language`` is that of its mails; null is the
+    deployment's.
     """
 
     id: UUID
@@ -62,6 +63,7 @@ class AccountView(Struct, frozen=True):
     verified: bool
     seller: SellerOfAccount | None
     group: str | None
+    language: Language | None
     version: int
     created_at: datetime
 
@@ -95,6 +97,7 @@ def _view(row: Row) -> AccountView:
         verified=row["verified_at"] is not None,
         seller=seller,
         group=row["buyer_group"],
+        language=Language(row["language"]) if row["language"] in set(Language) else None,
         version=row["version"],
         created_at=row["created_at"],
     )

@@ -69,7 +69,7 @@ ON CONFLICT (subject) DO UPDATE SET epoch = excluded.epoch, at = now(), xid = pg
 SET_STATUS = "UPDATE accounts SET status = $2, version = version + 1 WHERE id = $1 RETURNING version"
 SET_ROLES = "UPDATE accounts SET roles = $2, version = version + 1 WHERE id = $1 RETURNING version"
 SET_GROUP = "UPDATE accounts SET buyer_group = $2, version = version + 1 WHERE id = $1 RETURNING version"
-SET_NAME = "UPDATE accounts SET name = $2, version = version + 1 WHERE id = $1 RETURNING version"
+SET_PROFILE = "UPDATE accounts SET name = $2, language = $3, version = version + 1 WHERE id = $1 RETURNING version"
 SET_VERIFIED = """
 UPDATE accounts SET verified_at = coalesce(verified_at, now()), version = version + 1 WHERE id = $1 RETURNING version
 """

@@ -106,7 +106,7 @@ class PayoutFacts(Struct, frozen=True):
 class EndpointFacts(Struct, frozen=True):
     """A webhook endpoint that gets nothing any more."""
 
-    endpoint_id: UUID
+    host: str
     reason: str
 
 

@@ -30,6 +30,7 @@ from domain.notifications.facts import (
 )
 from domain.notifications.model import Audience, NotificationKind, NotificationState
 from domain.notifications.telling import OF_LINES, TELLS, Listeners, OrderPast, sellers_of
+from domain.notifications.webhook_model import EndpointEnded
 
 LOAD_BUYERS = """
 SELECT o.id, o.buyer FROM orders o LEFT JOIN accounts a ON a.id = o.buyer
@@ -231,8 +232,8 @@ async def load_facts(conn: Connection, some: Sequence[ToSend]) -> dict[UUID, Fac
         facts |= {n.id: shares[n.event.stream, n.seller_id] for n in paid if (n.event.stream, n.seller_id) in shares}
     for n in some:
         if n.kind is NotificationKind.WEBHOOK_DISABLED:
-            reason = msgspec.json.decode(n.event.data).get("reason")
-            facts[n.id] = EndpointFacts(n.event.stream, str(reason or ""))
+            ended = msgspec.json.decode(n.event.data, type=EndpointEnded)
+            facts[n.id] = EndpointFacts(ended.host, ended.reason)
     return facts
 
 

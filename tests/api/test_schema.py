@@ -27,6 +27,8 @@ OPEN = {
     "POST /auth/logout",
     "POST /auth/guest",
     "POST /webhooks/{gateway}",
+    "GET /mails/unsubscribe",
+    "POST /mails/unsubscribe",
     "POST /webhooks/carriers/{carrier}",
 }
 OPEN_READS = ("GET /health", "GET /.well-known", "GET /categories", "GET /attributes")

@@ -242,10 +242,14 @@ async def test_a_payout_is_told_each_of_its_sellers_in_steps(room: Mailroom, mon
 async def test_a_webhook_endpoint_that_is_switched_off_is_told_its_owner(room: Mailroom):
     member = await write_member(room.conn, room.till.offer.seller_id)
     admin = await write_account(room.conn, Role.ADMIN)
-    gone = {"seller_id": str(room.till.offer.seller_id), "reason": "it gave no 2xx"}
+    gone = {"seller_id": str(room.till.offer.seller_id), "host": "hooks.example.com", "reason": "it gave no 2xx"}
     await room.happen(uuid4(), "webhook_endpoint.disabled", gone)
     assert told(await room.post()) == [(await address_of(room, member), "A webhook endpoint of yours was switched off")]
-    await room.happen(uuid4(), "webhook_endpoint.disabled", {"seller_id": None, "reason": "it gave no 2xx"})
+    await room.happen(
+        uuid4(),
+        "webhook_endpoint.disabled",
+        {"seller_id": None, "host": "hooks.example.com", "reason": "it gave no 2xx"},
+    )
     assert [mail.recipients[0] for mail in await room.post()] == [await address_of(room, admin)]
 
 

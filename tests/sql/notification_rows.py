@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.notifications import reads, sql
+from domain.notifications import preference_sql, reads, sql
 from infra.clock import new_id
 
 FILL = """
@@ -22,7 +22,7 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     ids: list[UUID] = sample["ids"]
     sellers, buyers, variants, count = sample["sellers"], sample["buyers"], sample["variants"], len(ids)
     now = datetime.now(UTC)
-    r, s = reads.__name__, sql.__name__
+    r, s, p = reads.__name__, sql.__name__, preference_sql.__name__
     new, nobody = [new_id() for _ in ids], [None] * count
     return {
         (r, "LOAD_BUYERS"): (ids,),
@@ -48,6 +48,10 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
             new, new, [1] * count, ["buyer"] * count, buyers, ["order_placed"] * count, nobody, ["queued"] * count,
             nobody, [now] * count,
         ),
+        (p, "LOCK_PREFERENCE"): (buyers[0],),
+        (p, "LOAD_PREFERENCE"): (variants[0],),
+        (p, "SAVE_PREFERENCE"): (variants[0], ["order_shipped"]),
+        (p, "FIND_TOLD"): (ids[0],),
         (s, "LOCK_NOTIFICATIONS"): (ids,),
         (s, "BEGIN_TRIES"): (ids, ["<m@shop.example>"] * count),
         (s, "END_NOTIFICATIONS"): (ids, ["skipped"] * count, ["r"] * count),

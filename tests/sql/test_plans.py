@@ -81,6 +81,7 @@ MODULES = [
     "domain.payments.reconciliation_sql",
     "domain.payments.sql",
     "domain.payments.statement_reads",
+    "domain.notifications.preference_sql",
     "domain.notifications.reads",
     "domain.notifications.sql",
     "domain.orders.commission_sql",

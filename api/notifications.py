@@ -123,7 +123,7 @@ Token = Annotated[str, QueryParameter(name="token", description="from the mail",
     opt=anyone(),
     responses={200: ResponseSpec(str, media_type=HTML, description="a page with a button"), **PROBLEMS(400, 503)},
 )
-async def show_unsubscribe(request: Request[Any, Any, Any], token: Token) -> Response[str]:
+async def show_unsubscribe(request: Request[Any, Any, Any], token: Token = "") -> Response[str]:
     """Show a page whose button switches off the kind of mail that the link stood in; by itself it changes nothing."""
     edge = edge_of(request.app.state)
     edge.rates.admit(request.scope, None)
@@ -143,7 +143,7 @@ async def show_unsubscribe(request: Request[Any, Any, Any], token: Token) -> Res
     opt=anyone(),
     responses={200: ResponseSpec(str, media_type=HTML, description="switched off"), **PROBLEMS(400, 413, 503)},
 )
-async def unsubscribe(request: Request[Any, Any, Any], token: Token) -> Response[str]:
+async def unsubscribe(request: Request[Any, Any, Any], token: Token = "") -> Response[str]:
     """Switch it off: mail programs send this by one click (RFC 8058), and so does the page's button."""
     edge = edge_of(request.app.state)
     edge.rates.admit(request.scope, None)

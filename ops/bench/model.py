@@ -28,6 +28,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     due_reservations: int = 1_000_000
     settled_orders: int = 100_000
     settled_sellers: int = 2_000
+    webhook_events: int = 10_000
+    listeners: int = 1_000
     paced_orders_per_second: int = 100
     paced_connections: int = 64
 
@@ -79,6 +81,9 @@ class Scenario(Struct, kw_only=True, omit_defaults=True):
     reservations_per_second: float | None = None
     settled_per_second: float | None = None
     """Seller orders that have settled, taken into a payout."""
+    webhooks_per_second: float | None = None
+    listeners_mb: float | None = None
+    """By how much more memory the api has with its listeners."""
     undisturbed_ms: Percentiles | None = None
     """What ``outcome_ms`` is without the work that goes on meanwhile."""
     succeeded: int | None = None

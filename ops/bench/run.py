@@ -16,6 +16,7 @@ from ops.bench.flow import hot, spread
 from ops.bench.idle import idle
 from ops.bench.lifecycle import lifecycle
 from ops.bench.limit import limit
+from ops.bench.listeners import listeners
 from ops.bench.model import Machine, Percentiles, Report, Scenario, Sizes
 from ops.bench.payment import payment
 from ops.bench.payouts import payouts
@@ -23,6 +24,7 @@ from ops.bench.per_message import per_message
 from ops.bench.pricing import pricing
 from ops.bench.sellout import sellout
 from ops.bench.stage import Stage, temporary_stack
+from ops.bench.webhooks import webhooks
 from ops.stack import postgres_binary, valkey_binary
 
 LIMIT = "limit"
@@ -39,6 +41,8 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Scenario]]] = {
     "lifecycle": lifecycle,
     "expiry": expiry,
     "payouts": payouts,
+    "webhooks": webhooks,
+    "listeners": listeners,
 }
 NAMES = (*SCENARIOS, LIMIT)
 NOTE = (
@@ -95,6 +99,7 @@ def ratios(report: Report) -> dict[str, float]:
         "payment_over_single": (paid.orders_per_second, paid.single_per_second),
         "pricing_over_spread": (figures.get("pricing"), figures.get("spread")),
         "placing_p99_expiring_over_alone": _p99s(report.scenarios.get("expiry")),
+        "placing_p99_listened_to_over_alone": _p99s(report.scenarios.get("listeners")),
         "product_over_constant": (listed.product_per_second, listed.constant_per_second),
     }
     return {name: round(over / under, 2) for name, (over, under) in pairs.items() if over and under}

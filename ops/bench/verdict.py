@@ -73,6 +73,9 @@ TARGETS: tuple[Target, ...] = (
     Target("expiry, reservations/s", _scenario("expiry", lambda s: s.reservations_per_second), 20_000),
     Target("placing p99, expiring over alone", _ratio("placing_p99_expiring_over_alone"), 2, at_most=True),
     Target("payouts, 100,000 seller orders, s", _scenario("payouts", lambda s: s.seconds), 10, at_most=True),
+    Target("webhooks/s to a fast receiver", _scenario("webhooks", lambda s: s.webhooks_per_second), 500),
+    Target("listeners, api MB more", _scenario("listeners", lambda s: s.listeners_mb), 100, at_most=True),
+    Target("placing p99, listened to over alone", _ratio("placing_p99_listened_to_over_alone"), 1.5, at_most=True),
     Target("spread, api MB", _scenario("spread", _api_mb), 200, at_most=True),
     Target("spread, worker MB", _scenario("spread", _worker_mb), 300, at_most=True),
 )
@@ -117,6 +120,8 @@ def _line(scenario: Scenario) -> str:
         (scenario.single_per_second, "{:,.0f} in batches of one"),
         (scenario.outcomes_per_second, "{:,.0f} outcomes/s"),
         (scenario.reservations_per_second, "{:,.0f} reservations/s"),
+        (scenario.webhooks_per_second, "{:,.0f} webhooks/s"),
+        (scenario.listeners_mb, "{:,.0f} MB more for the listeners"),
         (scenario.one_worker_per_second, "one worker {:,.0f}/s"),
         (scenario.two_workers_per_second, "two workers {:,.0f}/s"),
         (scenario.succeeded, "{:,} placed"),

@@ -38,6 +38,8 @@ TINY = Sizes(
     due_reservations=1_200,
     settled_orders=300,
     settled_sellers=20,
+    webhook_events=120,
+    listeners=20,
     paced_orders_per_second=50,
     paced_connections=8,
 )
@@ -327,3 +329,13 @@ def test_a_small_run_of_whole_lives_is_correct():
     assert lived.orders is not None
     assert lived.orders > 0
     assert [verdict.name for verdict in verdicts(done.report) if "lifecycle" in verdict.name] == ["lifecycle, orders/s"]
+
+
+def test_a_small_run_of_webhooks_and_listeners_is_correct():
+    done = uvloop.run(run(["webhooks", "listeners"], TINY, lambda _name: None))
+    assert done.problems == []
+    told, heard = done.report.scenarios["webhooks"], done.report.scenarios["listeners"]
+    assert told.webhooks_per_second is not None
+    assert told.webhooks_per_second > 0
+    assert heard.listeners_mb is not None
+    assert heard.outcome_ms is not None

@@ -6,11 +6,10 @@ then the same orders while the sweep runs. The scheduler stays off, so that noth
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from msgspec import Struct
 
 from domain.inventory.model import ExpireReservations
 from domain.journal.model import SYSTEM, NewCommand
@@ -20,14 +19,14 @@ from infra.clock import new_id
 from infra.postgres import transaction
 from ops.bench import checks
 from ops.bench.expiry.due import LINES, write_due
-from ops.bench.flow import DRAIN_SECONDS_MAX, now, tidy_memory, unexpected_answers, while_running
-from ops.bench.loop import ClosedLoop, Request, encode_requests, endless
+from ops.bench.flow import now, tidy_memory
+from ops.bench.loop import encode_requests
 from ops.bench.model import Scenario, percentiles
 from ops.bench.orders import draw_orders
+from ops.bench.pace import place
 from ops.bench.stage import Scene, Stage
 
 WORKERS = 2
-PACE_SECONDS = 0.01
 LOOK_SECONDS = 0.05
 SWEEP_SECONDS_MAX = 300.0
 QUEUED = "SELECT EXISTS (SELECT FROM pending WHERE job = $1)"
@@ -35,14 +34,6 @@ LEFT = "SELECT count(*) FROM reservations WHERE status = 'active' AND expires_at
 LAST = """
 SELECT max(o.finished_at) FROM outcomes o JOIN commands c ON c.id = o.id WHERE c.job = $1 AND o.finished_at >= $2
 """
-
-
-class Placed(Struct, frozen=True):
-    """What came of orders that were sent: how long each took, the jobs, what went wrong."""
-
-    taken: list[float]
-    accepted: list[bytes]
-    problems: list[str]
 
 
 async def expiry(stage: Stage) -> Scenario:
@@ -55,9 +46,9 @@ async def expiry(stage: Stage) -> Scenario:
         requests = encode_requests(base_url, orders, stage.tokens, without_wait_every=0)
         await scene.calm()
         tidy_memory()
-        alone = await _place(stage, base_url, requests, asyncio.sleep(sizes.seconds))
+        alone = await place(stage, base_url, requests, asyncio.sleep(sizes.seconds))
         sweep = Sweep(scene, stage)
-        meanwhile = await _place(stage, base_url, requests, sweep.run())
+        meanwhile = await place(stage, base_url, requests, sweep.run())
         left = await scene.conn.fetchval(LEFT, sweep.began)
         problems = [*alone.problems, *meanwhile.problems, *([f"{left} due reservations are left"] if left else [])]
         problems += await checks.problems(
@@ -75,34 +66,6 @@ async def expiry(stage: Stage) -> Scenario:
         f" {sizes.paced_orders_per_second} orders/s arrive meanwhile; {WORKERS} workers",
         problems=problems,
     )
-
-
-async def _place(stage: Stage, base_url: str, requests: Sequence[Request], work: Awaitable[None]) -> Placed:
-    """Send orders at a steady pace while something goes on; only what is sent then counts."""
-    sizes = stage.sizes
-    load = ClosedLoop(base_url, endless(requests), connections=sizes.paced_connections)
-    load.room = 0
-    running = asyncio.ensure_future(load.run())
-    pacing = asyncio.ensure_future(_pace(load, sizes.paced_orders_per_second))
-    try:
-        await while_running(running, asyncio.sleep(sizes.warm_up_seconds))
-        load.measure()
-        await while_running(running, work)
-    finally:
-        pacing.cancel()
-    load.stop()
-    await asyncio.wait_for(running, DRAIN_SECONDS_MAX)
-    return Placed(load.outcome_seconds, load.accepted, unexpected_answers(load, {200}))
-
-
-async def _pace(load: ClosedLoop, per_second: float) -> None:
-    """Let requests go out as they would arrive, whatever the answers do."""
-    started, allowed = time.perf_counter(), 0
-    while True:
-        await asyncio.sleep(PACE_SECONDS)
-        due = int((time.perf_counter() - started) * per_second)
-        load.allow((load.room or 0) + due - allowed)
-        allowed = due
 
 
 class Sweep:

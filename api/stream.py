@@ -12,6 +12,7 @@ from litestar.response import Stream
 from api.access import allow, authorise
 from api.acting import viewer_of
 from api.context import Edge, edge_of, field
+from api.event_patterns import check_patterns
 from api.openapi import PROBLEMS
 from api.problems import refuse
 from api.tail import PORTION, Listening, known_of, messages_of
@@ -41,7 +42,7 @@ RETRY_MS = 2_000
             media_type="text/event-stream",
             description="an event each, named by its type, with its place as id",
         ),
-        **PROBLEMS(400, 401, 403, 503),
+        **PROBLEMS(400, 401, 403, 422, 503),
     },
 )
 async def stream_events(
@@ -70,6 +71,7 @@ async def stream_events(
     principal = await authorise(request)
     since = _place(field(request, b"last-event-id"))
     patterns = _patterns(types)
+    check_patterns(patterns, "types")
     if seconds is not None and not 1 <= seconds <= STREAM_SECONDS_MAX:
         raise refuse(400, Code.INVALID_REQUEST, f"seconds is 1 to {STREAM_SECONDS_MAX}", "seconds")
     async with edge.pool.acquire(timeout=2) as conn:

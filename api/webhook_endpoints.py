@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
@@ -22,6 +23,7 @@ from api.acting import Viewer, editor_of, viewer_of
 from api.answers import answer, expected, nothing, transaction
 from api.context import Edge, edge_of
 from api.decode import body_of, body_or
+from api.event_patterns import check_patterns
 from api.openapi import PROBLEMS, request_body
 from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import refuse, refuse_if
@@ -97,6 +99,7 @@ async def create_webhook_endpoint(request: Request[Any, Any, Any]) -> Response[b
     principal = await authorise(request)
     wish = await body_of(request, NewEndpoint)
     _check(edge, wish.url)
+    check_patterns(wish.events, "events")
     now, secret = datetime.now(UTC), _secret()
     async with transaction(request) as conn:
         owner = (await editor_of(conn, principal)).seller_id
@@ -140,6 +143,8 @@ async def change_webhook_endpoint(request: Request[Any, Any, Any], endpoint_id: 
     wish = await body_of(request, EndpointChange)
     if isinstance(wish.url, str):
         _check(edge, wish.url)
+    if wish.events is not msgspec.UNSET:
+        check_patterns(wish.events, "events")
     wanted = expected(request)
     async with transaction(request) as conn:
         found = await _locked(conn, principal, endpoint_id)

@@ -202,7 +202,9 @@ ENTRIES = {
     "DELETE /sellers/me/members/{account_id}": Entry(Things.member),
     "GET /stream": Entry(params={"seconds": 1}),
     "GET /webhook-endpoints": Entry(Things.webhook_endpoint),
-    "POST /webhook-endpoints": Entry(body={"url": "https://receiver.invalid/", "events": ["seller.applied"]}),
+    "POST /webhook-endpoints": Entry(
+        body={"url": "https://receiver.invalid/", "events": ["order.chargeback_fee_charged"]}
+    ),
     "GET /webhook-endpoints/{endpoint_id}": Entry(Things.webhook_endpoint),
     "PATCH /webhook-endpoints/{endpoint_id}": Entry(Things.webhook_endpoint, {"description": "A test"}),
     "DELETE /webhook-endpoints/{endpoint_id}": Entry(Things.webhook_endpoint),

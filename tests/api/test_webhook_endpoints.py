@@ -16,7 +16,8 @@ from tests.system import eventually
 
 PATH = "/webhook-endpoints"
 ADMIN = bearer(Role.ADMIN)
-WISH = {"url": "https://shop.example/hooks", "events": ["order.*", "stock.low"]}
+# What none of these tests makes happen: nothing is to be left on its way to nowhere.
+WISH = {"url": "https://shop.example/hooks", "events": ["order.chargeback_fee_charged"]}
 
 
 @pytest.fixture
@@ -205,11 +206,22 @@ def test_what_cannot_be_an_endpoint_is_a_400(shop: Shop, wish: dict[str, Any], p
     assert_problem(shop.http.post(PATH, json=WISH | wish, headers=ADMIN), 400, Code.INVALID_REQUEST, path)
 
 
+@pytest.mark.parametrize("kind", ["order.place", "orders.*", "nothing.happens"])
+def test_a_type_that_no_event_has_is_a_422(shop: Shop, kind: str):
+    wish = {"events": ["order.*", kind]}
+    assert_problem(shop.http.post(PATH, json=WISH | wish, headers=ADMIN), 422, Code.INVALID_REQUEST, "events[1]")
+    endpoint = made(shop, goods.seller(shop).header)
+    changed = shop.http.patch(f"{PATH}/{endpoint['id']}", json=wish, headers=ADMIN)
+    assert_problem(changed, 422, Code.INVALID_REQUEST, "events[1]")
+    listened = shop.http.get("/stream", params={"types": kind}, headers=ADMIN)
+    assert_problem(listened, 422, Code.INVALID_REQUEST, "types[0]")
+
+
 def test_a_seller_has_so_many_endpoints_at_most(shop: Shop):
     seller = goods.seller(shop)
     shop.execute(
         "INSERT INTO webhook_endpoints (id, seller_id, url, events, secret, created_by)"
-        " SELECT uuidv7(), $1, 'https://x.example', '{seller.applied}', '\\x00', $1 FROM generate_series(1, 49)",
+        " SELECT uuidv7(), $1, 'https://x.example', '{nothing.happens}', '\\x00', $1 FROM generate_series(1, 49)",
         seller.id,
     )
     made(shop, seller.header)

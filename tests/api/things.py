@@ -33,7 +33,7 @@ FROM seller_orders WHERE order_id = $2 AND seller_no = 0
 """
 NEW_ENDPOINT = """
 INSERT INTO webhook_endpoints (id, seller_id, url, events, secret, created_by)
-VALUES ($1, $2, 'https://receiver.invalid/', '{seller.applied}', '\\x00', $3)
+VALUES ($1, $2, 'https://receiver.invalid/', '{nothing.happens}', '\\x00', $3)
 """
 NEW_DELIVERY = """
 INSERT INTO webhook_deliveries (id, endpoint_id, seller_id, stream, version, event_type, body, state, ended_at)

@@ -94,7 +94,7 @@ async def set_password(
         await account_sql.revoke_accounts(conn, [account_id])
     ended = await session_sql.revoke_all_sessions(conn, account_id, but=keep)
     account = (await account_sql.load_accounts(conn, [account_id]))[account_id]
-    mail = SendAccountMail(MailKind.PASSWORD_CHANGED, account.email)
+    mail = SendAccountMail(MailKind.PASSWORD_CHANGED, account.email, language=account.language)
     await insert_commands(conn, [command_of(mail, correlation)])
     events = [Event(account_id, version, "account.password_changed", "{}", account_id, correlation)]
     events += [session_event(s, "session.revoked", account_id, account_id, correlation) for s in ended]

@@ -21,7 +21,7 @@ from api.paging import Cursor, Limit, Page, newest_first
 from api.problems import ProblemError, refuse
 from api.submission import command_of, correlation_of, ring_for
 from domain.accounts import seller_edit, seller_sql
-from domain.accounts.account_sql import lock_accounts, revoke_accounts
+from domain.accounts.account_sql import load_accounts, lock_accounts, revoke_accounts
 from domain.accounts.mail import SendAccountMail
 from domain.accounts.model import Position, Role, Scope, SellerStatus
 from domain.accounts.seller_edit import Actor
@@ -144,8 +144,12 @@ async def _review(request: Request[Any, Any, Any], seller_id: UUID, way: Review)
             await lock_accounts(conn, accounts)
             await revoke_accounts(conn, accounts)
         if edit.mail is not None:
-            owners = [member for member in members if member.position is Position.OWNER]
-            commands += [SendAccountMail(edit.mail, owner.email, owner.name, reason=reason) for owner in owners]
+            owners = [member.account_id for member in members if member.position is Position.OWNER]
+            told = await load_accounts(conn, owners)
+            commands += [
+                SendAccountMail(edit.mail, to.email, to.name, reason=reason, language=to.language)
+                for to in (told[owner] for owner in owners)
+            ]
         if way in {Review.SUSPEND, Review.REINSTATE}:
             await relist_sellers(conn, [seller_id])
             commands.append(RelistProducts())

@@ -181,7 +181,7 @@ async def add_member(request: Request[Any, Any, Any]) -> Response[bytes]:
             if joins and await _join(conn, actor, account.id, (seller.id, wish.position), membership):
                 edit = seller_edit.member_added(seller, MemberAdded(account.id, wish.position), actor)
                 await write_edit(conn, seller, edit)
-                mail = SendAccountMail(MailKind.MEMBER_ADDED, account.email, account.name)
+                mail = SendAccountMail(MailKind.MEMBER_ADDED, account.email, account.name, language=account.language)
                 await insert_commands(conn, [command_of(mail, actor.correlation)])
     if mail is not None:
         ring_for(request, mail)

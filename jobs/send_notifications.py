@@ -6,7 +6,7 @@ A crash between the server's taking one and the record sends it once more, with 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from domain.accounts.model import Language
+from domain.accounts.model import Language, language_of
 from domain.journal.declare import Attempt, Batch, effect
 from domain.journal.model import (
     Answered,
@@ -62,7 +62,7 @@ def _letter(n: ToSend, facts: Facts, message_id: str, language: Language) -> Let
         kind=n.kind,
         to=n.address or "",
         name=n.name,
-        language=Language(n.language) if n.language in set(Language) else language,
+        language=language_of(n.language) or language,
         message_id=n.message_id or message_id,
         date=n.due_at,
         facts=facts,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.accounts.model import AccountStatus, Language, Position, Role, SellerStatus
+from domain.accounts.model import AccountStatus, Language, Position, Role, SellerStatus, language_of
 from domain.connection import Connection, Row
 
 PROFILE = """
@@ -97,7 +97,7 @@ def _view(row: Row) -> AccountView:
         verified=row["verified_at"] is not None,
         seller=seller,
         group=row["buyer_group"],
-        language=Language(row["language"]) if row["language"] in set(Language) else None,
+        language=language_of(row["language"]),
         version=row["version"],
         created_at=row["created_at"],
     )

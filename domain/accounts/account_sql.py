@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from domain.accounts.email import email_key
-from domain.accounts.model import Account, AccountStatus, NewAccount, Role
+from domain.accounts.model import Account, AccountStatus, NewAccount, Role, language_of
 from domain.connection import Connection, Row
 
 EVERY_EPOCH = 2_147_483_647
 """The epoch of a revocation that nothing survives: of a session or an API key, which never come back."""
 
 _COLUMNS = """
-a.id, a.email, a.name, a.password_hash, a.status, a.verified_at, a.epoch, a.version,
+a.id, a.email, a.name, a.password_hash, a.status, a.verified_at, a.epoch, a.version, a.language,
 CASE WHEN EXISTS (
     SELECT FROM seller_members m JOIN sellers s ON s.id = m.seller_id
     WHERE m.account_id = a.id AND s.status = 'approved'
@@ -93,6 +93,7 @@ def _account(row: Row) -> Account:
         verified_at=row["verified_at"],
         epoch=row["epoch"],
         version=row["version"],
+        language=language_of(row["language"]),
     )
 
 

@@ -52,7 +52,9 @@ def decide(
         if account is None or account.status is not AccountStatus.ACTIVE:
             continue
         if purpose is Purpose.VERIFY_EMAIL and account.verified_at is not None:
-            plan.mails.append((claimed, SendAccountMail(MailKind.ALREADY_REGISTERED, account.email)))
+            plan.mails.append(
+                (claimed, SendAccountMail(MailKind.ALREADY_REGISTERED, account.email, language=account.language))
+            )
             continue
         if counts.get((account.id, purpose), 0) >= LINKS_MAX:
             continue
@@ -63,5 +65,5 @@ def decide(
         plan.tokens.append(NewOneTimeToken(token_id, account.id, purpose, seconds))
         # Nothing that whoever asked could have chosen: the name of an unverified account may be an attacker's text.
         kind = MailKind(purpose.value)
-        plan.mails.append((claimed, SendAccountMail(kind, account.email, token_id=token_id)))
+        plan.mails.append((claimed, SendAccountMail(kind, account.email, token_id=token_id, language=account.language)))
     return plan

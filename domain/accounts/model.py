@@ -89,6 +89,11 @@ class Language(StrEnum):
     DE = "de"
 
 
+def language_of(stored: str | None) -> Language | None:
+    """The language an account has chosen; None also for one that is no longer spoken here."""
+    return Language(stored) if stored in set(Language) else None
+
+
 class Purpose(StrEnum):
     """What a one-time token is for. The names are part of the tokens: one that changes voids those that are out."""
 
@@ -109,6 +114,7 @@ class Account(Struct, frozen=True):
     verified_at: datetime | None
     epoch: int
     version: int
+    language: Language | None = None
 
 
 class NewAccount(Struct, frozen=True):

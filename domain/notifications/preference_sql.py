@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.accounts.model import Language
+from domain.accounts.model import Language, language_of
 from domain.connection import Connection
 from domain.journal.model import Event
 from domain.notifications.model import NotificationKind
@@ -81,5 +81,4 @@ async def find_told(conn: Connection, notification_id: UUID) -> FoundTold | None
     row = await conn.fetchrow(FIND_TOLD, notification_id)
     if row is None:
         return None
-    language = Language(row["language"]) if row["language"] in set(Language) else None
-    return FoundTold(row["recipient"], NotificationKind(row["kind"]), language)
+    return FoundTold(row["recipient"], NotificationKind(row["kind"]), language_of(row["language"]))

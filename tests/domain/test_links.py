@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from domain import ids
 from domain.accounts.links import LINKS_MAX, SendLink, decide
 from domain.accounts.mail import MailKind
-from domain.accounts.model import Account, AccountStatus, Purpose, Role
+from domain.accounts.model import Account, AccountStatus, Language, Purpose, Role
 from domain.journal.model import Claimed
 from domain.limits import Limits
 
@@ -43,6 +44,13 @@ def test_the_account_decides_which_mail_it_is(purpose: Purpose, verified: bool, 
     assert [token.id for token in plan.tokens] == ([] if mail.token_id is None else [mail.token_id])
     assert mail.token_id in {None, claimed.id}
     assert mail.name == "", "an attacker may have chosen the name"
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_the_mail_is_in_the_language_the_account_has_chosen(verified: bool):
+    accounts = {key: replace(found, language=Language.DE) for key, found in account(verified=verified).items()}
+    plan = decide([asked(VERIFY), asked(RESET, number=2)], accounts, {}, Limits())
+    assert [mail.language for _, mail in plan.mails] == [Language.DE] * 2
 
 
 def test_who_has_no_account_or_a_suspended_one_gets_nothing():

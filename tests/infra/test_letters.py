@@ -89,6 +89,14 @@ def test_a_one_time_link_leads_to_the_front_end_with_a_token_for_its_purpose(
     assert f'href="{link}"' in part(message, "html")
 
 
+def test_a_mail_is_in_the_language_its_command_names_or_else_the_deployments():
+    german = msgspec.structs.replace(POST, language=Language.DE)
+    assert mail(MailKind.PASSWORD_CHANGED)["Subject"] == "Your password for The Shop was changed"
+    for made in (mail(MailKind.PASSWORD_CHANGED, german), mail(MailKind.PASSWORD_CHANGED, language=Language.DE)):
+        assert made["Subject"] == "Ihr Passwort für The Shop wurde geändert"
+    assert mail(MailKind.PASSWORD_CHANGED, german, language=Language.EN)["Subject"].startswith("Your password")
+
+
 def test_only_those_two_kinds_hold_a_token():
     for kind in MailKind:
         found = "token=" in part(mail(kind), "plain")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import typing
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -188,6 +189,8 @@ def _bounds(kind: typing.Any) -> set[str]:
     """What the page must say of a type's bounds."""
     if typing.get_origin(kind) is typing.Literal:
         return set(typing.get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {each.value for each in kind}
     found = set()
     for meta in kind.__metadata__:
         limits = (meta.ge, meta.gt, meta.le, meta.min_length, meta.max_length)

@@ -83,7 +83,12 @@ PUBLIC_URLS = {
 }
 BAD = [
     (name, case, value)
-    for name, cases in (("MAIL_URL", MAIL_URLS), ("MAIL_FROM", MAIL_FROMS), ("PUBLIC_URL", PUBLIC_URLS))
+    for name, cases in (
+        ("MAIL_URL", MAIL_URLS),
+        ("MAIL_FROM", MAIL_FROMS),
+        ("PUBLIC_URL", PUBLIC_URLS),
+        ("API_URL", PUBLIC_URLS),
+    )
     for case, value in cases.items()
 ]
 
@@ -104,6 +109,12 @@ def test_with_a_mail_server_the_sender_and_the_links_have_to_be_said(missing: st
     read(given)
     with pytest.raises(SettingError, match=f"^{missing} is not set"):
         read({**given, missing: ""})
+
+
+def test_links_that_the_api_answers_begin_with_its_own_address_or_the_front_ends():
+    given = {**GOOD, "PUBLIC_URL": "https://shop.example/"}
+    assert read(given).api_base() == "https://shop.example"
+    assert read({**given, "API_URL": "https://api.shop.example/v1/"}).api_base() == "https://api.shop.example/v1"
 
 
 def test_without_a_mail_server_nothing_has_to_be_said():

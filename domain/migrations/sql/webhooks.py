@@ -4,7 +4,7 @@ ENDPOINTS = """
 CREATE TABLE webhook_endpoints (
     id uuid PRIMARY KEY,
     -- The platform's has none.
-    seller_id uuid REFERENCES sellers (id),
+    seller_id uuid,
     url text NOT NULL CHECK (length(url) <= 2000),
     events text[] NOT NULL CHECK (cardinality(events) BETWEEN 1 AND 100),
     description text NOT NULL DEFAULT '' CHECK (length(description) <= 200),

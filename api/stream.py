@@ -42,7 +42,7 @@ RETRY_MS = 2_000
             media_type="text/event-stream",
             description="an event each, named by its type, with its place as id",
         ),
-        **PROBLEMS(400, 401, 403, 422, 503),
+        **PROBLEMS(400, 401, 403, 503),
     },
 )
 async def stream_events(

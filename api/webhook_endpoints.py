@@ -87,7 +87,7 @@ async def list_webhook_endpoints(
     opt=WRITE | request_body(NewEndpoint, required=True),
     responses={
         201: ResponseSpec(MadeEndpoint, generate_examples=False, description="made; `secret` is shown this once"),
-        **PROBLEMS(400, 401, 403, 409, 413, 415, 422, 503),
+        **PROBLEMS(400, 401, 403, 409, 413, 415, 503),
     },
 )
 async def create_webhook_endpoint(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -133,7 +133,7 @@ async def get_webhook_endpoint(request: Request[Any, Any, Any], endpoint_id: Fro
     opt=WRITE | request_body(EndpointChange, required=True),
     responses={
         200: ResponseSpec(Endpoint, generate_examples=False),
-        **PROBLEMS(400, 401, 403, 404, 412, 413, 415, 422, 503),
+        **PROBLEMS(400, 401, 403, 404, 412, 413, 415, 503),
     },
 )
 async def change_webhook_endpoint(request: Request[Any, Any, Any], endpoint_id: FromPath[UUID]) -> Response[bytes]:
@@ -259,21 +259,21 @@ async def _locked(conn: Any, principal: Principal, endpoint_id: UUID) -> Endpoin
 
 
 def _check(edge: Edge, url: str) -> None:
-    """Refuse an address that can't be public; raises a problem of status 422."""
+    """Refuse an address that can't be public; raises a problem of status 400."""
     if edge.settings.webhook_allow_private == "on":
         return
     try:
         split = urlsplit(url)
         host, _ = split.hostname or "", split.port
     except ValueError:
-        raise refuse(422, Code.INVALID_REQUEST, "this is no URL with a host and a port", "url") from None
+        raise refuse(400, Code.INVALID_REQUEST, "this is no URL with a host and a port", "url") from None
     if split.scheme != "https":
-        raise refuse(422, Code.INVALID_REQUEST, "webhooks go to https:// alone", "url")
+        raise refuse(400, Code.INVALID_REQUEST, "webhooks go to https:// alone", "url")
     number = host.replace(":", "").replace(".", "")
     if not host or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-        raise refuse(422, Code.INVALID_REQUEST, "the address is not public", "url")
+        raise refuse(400, Code.INVALID_REQUEST, "the address is not public", "url")
     if (":" in host or number.isdigit()) and not is_public(host):
-        raise refuse(422, Code.INVALID_REQUEST, "the address is not public", "url")
+        raise refuse(400, Code.INVALID_REQUEST, "the address is not public", "url")
 
 
 def _secret() -> str:

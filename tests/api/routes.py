@@ -116,7 +116,7 @@ ROUTES = {
     "POST /payouts/{payout_id}/paid": {200, 202, 400, 401, 403, 404, 409, 422, 500, 503},
     "POST /payouts/{payout_id}/failed": {200, 202, 400, 401, 403, 404, 409, 413, 415, 422, 500, 503},
     "GET /payouts/{payout_id}/export": {200, 401, 403, 404, 409, 503},
-    "GET /stream": {200, 400, 401, 403, 422, 503},
+    "GET /stream": {200, 400, 401, 403, 503},
     "GET /webhook-endpoints": {200, 400, 401, 403, 503},
     "POST /webhook-endpoints": {201, 400, 401, 403, 409, 413, 415, 422, 503},
     "GET /webhook-endpoints/{endpoint_id}": {200, 401, 403, 404, 503},

@@ -43,7 +43,7 @@ def post_to(url: str, **given: str) -> Post:
 
 def written(post: Post, to: str = ADA, kind: MailKind = MailKind.PASSWORD_CHANGED, **fields: Any) -> EmailMessage:
     command = SendAccountMail(kind, to, **fields)
-    recipient = letters.recipient_of(command)
+    recipient = letters.recipient_at(command.to)
     return letters.write(command, recipient, post, message_id=post.message_id(new_id()), date=datetime.now(UTC))
 
 

@@ -11,7 +11,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from api.access import allow, authorise
-from api.acting import editor_of, viewer_of
+from api.acting import editor_of, member_or_admin, viewer_of
 from api.answers import answer
 from api.context import Edge, edge_of
 from api.decode import body_or
@@ -92,9 +92,7 @@ async def list_own_seller_orders(
     """Show a seller's own; an admin's list holds all."""
     principal = await authorise(request)
     async with edge_of(request.app.state).pool.acquire(timeout=2) as conn:
-        viewer = await viewer_of(conn, principal)
-    if not viewer.is_admin and viewer.seller_id is None:
-        raise refuse(403, Code.FORBIDDEN, "this account is a member of no seller")
+        viewer = await member_or_admin(conn, principal)
     read = partial(list_seller_orders, seller_id=viewer.seller_id, fulfilment=fulfilment)
     return await newest_first(request, SellerOrderPage, limit, cursor, read)
 

@@ -10,19 +10,19 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from api.access import allow, authorise
-from api.acting import viewer_of
+from api.acting import member_or_admin
 from api.context import Edge, edge_of, field
 from api.event_patterns import check_patterns
 from api.openapi import PROBLEMS
 from api.problems import refuse
-from api.tail import PORTION, Listening, known_of, messages_of
+from api.tail import PORTION, Listening, messages_of
 from domain.accounts.model import Role, Scope
 from domain.journal.event_reads import read_events
 from domain.journal.events import EventCursor, parse_cursor
+from domain.notifications.hearing import Ear
+from domain.notifications.hearing_sql import load_known
 from domain.notifications.webhook_model import EVENT_PATTERN, TYPES_MAX
-from domain.notifications.webhooks import Listener
 from domain.rejections import Code
-from infra.clock import new_id
 
 STREAM_SECONDS_MAX = 900
 """Then it closes, and whoever comes back shows anew who they are. Browsers come back by themselves."""
@@ -75,12 +75,10 @@ async def stream_events(
     if seconds is not None and not 1 <= seconds <= STREAM_SECONDS_MAX:
         raise refuse(400, Code.INVALID_REQUEST, f"seconds is 1 to {STREAM_SECONDS_MAX}", "seconds")
     async with edge.pool.acquire(timeout=2) as conn:
-        viewer = await viewer_of(conn, principal)
-    if not viewer.is_admin and viewer.seller_id is None:
-        raise refuse(403, Code.FORBIDDEN, "this account is a member of no seller")
+        viewer = await member_or_admin(conn, principal)
     if len(edge.tail) >= edge.settings.stream_listeners_max or not edge.ready:
         raise refuse(503, Code.OVERLOADED, "as many listen as may; try again later", **{"Retry-After": "5"})
-    listening = Listening(Listener(new_id(), viewer.seller_id, patterns))
+    listening = Listening(Ear(viewer.seller_id, patterns))
     return Stream(
         _messages(edge, listening, since, seconds or STREAM_SECONDS_MAX),
         media_type="text/event-stream",
@@ -117,14 +115,14 @@ async def _messages(
 
 
 async def _missed(
-    edge: Edge, ear: Listener, since: EventCursor | None, joined: EventCursor
+    edge: Edge, ear: Ear, since: EventCursor | None, joined: EventCursor
 ) -> AsyncIterator[tuple[bytes, EventCursor]]:
     """What happened between the place of one who comes back and the one where they are told everything."""
     place = since
     while place is not None and place < joined:
         async with edge.pool.acquire(timeout=2) as conn:
             portion = await read_events(conn, place, PORTION)
-            known = await known_of(conn, portion.events, [ear])
+            known = await load_known(conn, portion.events, [ear])
         for message in messages_of(portion.events, ear, known):
             yield message.text, message.cursor
         place = portion.cursor

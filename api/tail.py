@@ -16,9 +16,8 @@ from msgspec import Struct
 
 from domain.journal.event_reads import load_end, read_events
 from domain.journal.events import EventCursor, StoredEvent
-from domain.notifications.hearing import HEARD_BY_SELLERS, Known, heard_by_sellers, wanted
-from domain.notifications.webhook_sql import load_known
-from domain.notifications.webhooks import Listener
+from domain.notifications.hearing import HEARD_BY_SELLERS, Ear, Known, heard_by_sellers
+from domain.notifications.hearing_sql import load_known
 from infra import telemetry
 from infra.tasks import end
 
@@ -29,7 +28,6 @@ GATHER_SECONDS = 0.02
 PORTION = 500
 BEHIND_MAX = 1_000
 """So many messages may wait for a listener."""
-_NOTHING = Known({}, {})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,7 +53,7 @@ class Message(Struct, frozen=True):
 class Listening:
     """Somebody who listens."""
 
-    def __init__(self, ear: Listener) -> None:
+    def __init__(self, ear: Ear) -> None:
         self.ear = ear
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self._gone = False
@@ -156,7 +154,7 @@ class Tail:
             return False
         async with self._pool.acquire(timeout=2) as conn:
             portion = await read_events(conn, place, PORTION)
-            known = await known_of(conn, portion.events, (each.ear for each in self._listening))
+            known = await load_known(conn, portion.events, [each.ear for each in self._listening])
         if self._cursor == place:
             self._cursor = portion.cursor
             for each in list(self._listening):
@@ -165,14 +163,7 @@ class Tail:
         return portion.full
 
 
-async def known_of(conn: Any, events: Sequence[StoredEvent], ears: Any) -> Known:
-    """What has to be known to tell sellers among the listeners of events."""
-    if not any(ear.seller_id is not None for ear in ears):
-        return _NOTHING
-    return await load_known(conn, *wanted(events))
-
-
-def messages_of(events: Sequence[StoredEvent], ear: Listener, known: Known) -> list[Message]:
+def messages_of(events: Sequence[StoredEvent], ear: Ear, known: Known) -> list[Message]:
     """What a listener is told of events."""
     found: list[Message] = []
     for event in events:

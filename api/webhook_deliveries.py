@@ -10,7 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from api import once
 from api.access import allow, authorise
-from api.acting import Viewer, editor_of, viewer_of
+from api.acting import Viewer, editor_of, member_or_admin, viewer_of
 from api.answers import answer, transaction
 from api.context import edge_of
 from api.openapi import PROBLEMS
@@ -51,9 +51,7 @@ async def list_webhook_deliveries(
     """Show deliveries to one's seller's endpoints, an admin those to all: each with its last answer and next try."""
     principal = await authorise(request)
     async with edge_of(request.app.state).pool.acquire(timeout=2) as conn:
-        viewer = await viewer_of(conn, principal)
-    if not viewer.is_admin and viewer.seller_id is None:
-        raise refuse(403, Code.FORBIDDEN, "this account is a member of no seller")
+        viewer = await member_or_admin(conn, principal)
     state = _state(wanted)
 
     async def read(conn: Any, *, below: UUID, limit: int) -> list[Delivery]:

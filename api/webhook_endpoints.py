@@ -19,7 +19,7 @@ from litestar.params import FromPath
 
 from api import once
 from api.access import allow, authorise
-from api.acting import Viewer, editor_of, viewer_of
+from api.acting import Viewer, editor_of, member_or_admin
 from api.answers import answer, expected, nothing, transaction
 from api.context import Edge, edge_of
 from api.decode import body_of, body_or
@@ -240,10 +240,7 @@ async def test_webhook_endpoint(request: Request[Any, Any, Any], endpoint_id: Fr
 async def _viewer(request: Request[Any, Any, Any]) -> Viewer:
     principal = await authorise(request)
     async with edge_of(request.app.state).pool.acquire(timeout=2) as conn:
-        viewer = await viewer_of(conn, principal)
-    if not viewer.is_admin and viewer.seller_id is None:
-        raise refuse(403, Code.FORBIDDEN, "this account is a member of no seller")
-    return viewer
+        return await member_or_admin(conn, principal)
 
 
 def _theirs(viewer: Viewer, endpoint: Endpoint | None) -> Endpoint:

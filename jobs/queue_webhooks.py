@@ -1,9 +1,9 @@
 """Hear of every event, and have those told to endpoints that are for them."""
 
 from domain.journal.declare import EventBatch, subscription
-from domain.notifications.hearing import wanted
+from domain.notifications.hearing_sql import load_known
 from domain.notifications.webhook_model import SendWebhook
-from domain.notifications.webhook_sql import insert_deliveries, load_known, load_listeners
+from domain.notifications.webhook_sql import insert_deliveries, load_listeners
 from domain.notifications.webhooks import address
 
 
@@ -13,8 +13,7 @@ async def queue_webhooks(batch: EventBatch) -> None:
     listeners = await load_listeners(batch.conn)
     if not listeners:
         return
-    of_sellers = any(listener.seller_id is not None for listener in listeners)
-    known = await load_known(batch.conn, *(wanted(batch.events) if of_sellers else ((), ())))
+    known = await load_known(batch.conn, batch.events, listeners)
     made = {batch.new_id(): each for each in address(batch.events, listeners, known)}
     for delivery_id in sorted(await insert_deliveries(batch.conn, made, batch.now)):
         batch.follow_up(SendWebhook(delivery_id, 1), made[delivery_id].event.correlation)

@@ -5,7 +5,7 @@ them alone, and of what is about an order of several sellers no more than their 
 events is heard of by the platform alone until it is listed here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +67,18 @@ SELLER_HIMSELF = frozenset(
 HEARD_BY_SELLERS = OF_LINES | OF_SELLER | OF_PRODUCT | SELLER_HIMSELF
 
 
+class Ear(Struct, frozen=True):
+    """Who listens, and to what; ``seller_id`` is None for the platform."""
+
+    seller_id: UUID | None
+    events: Sequence[str]
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of a type are for them."""
+        prefix = f"{kind.partition('.')[0]}.*"
+        return any(pattern in {"*", kind, prefix} for pattern in self.events)
+
+
 class Line(Struct, frozen=True):
     """Whose a line of an order is."""
 
@@ -80,6 +92,9 @@ class Known(Struct, frozen=True):
 
     lines: Mapping[UUID, list[Line]]
     products: Mapping[UUID, UUID]
+
+
+NOTHING_KNOWN = Known({}, {})
 
 
 class _Seller(Struct, frozen=True):

@@ -28,6 +28,7 @@ from domain.notifications.facts import (
     product_facts,
     stock_facts,
 )
+from domain.notifications.hearing_sql import load_product_sellers
 from domain.notifications.model import Audience, NotificationKind, NotificationState
 from domain.notifications.telling import OF_LINES, TELLS, Listeners, OrderPast, sellers_of
 from domain.notifications.webhook_model import EndpointEnded
@@ -43,8 +44,6 @@ LOAD_PASTS = """
 SELECT stream, version, type, data FROM events
 WHERE stream = ANY ($1::uuid[]) AND type IN ('order.confirmed', 'order.cancelled', 'order.lines_cancelled')
 """
-
-LOAD_PRODUCT_SELLERS = "SELECT id, seller_id FROM products WHERE id = ANY ($1::uuid[])"
 
 LOAD_MEMBERS = """
 SELECT m.seller_id, m.account_id FROM seller_members m JOIN accounts a ON a.id = m.account_id
@@ -152,8 +151,7 @@ async def load_listeners(conn: Connection, events: Sequence[StoredEvent]) -> Lis
     buyers = {r["id"]: r["buyer"] for r in await conn.fetch(LOAD_BUYERS, orders)} if orders else {}
     pasts = await _load_pasts(conn, list({e.stream for e in events if e.type in OF_LINES}))
     reviewed = [e.stream for e in events if e.type.startswith("product.")]
-    rows = await conn.fetch(LOAD_PRODUCT_SELLERS, reviewed) if reviewed else []
-    products = {row["id"]: row["seller_id"] for row in rows}
+    products = await load_product_sellers(conn, reviewed)
     telling = [e for e in events if any(who is Audience.SELLER for who, _ in TELLS[e.type])]
     sellers = {seller for e in telling for seller in sellers_of(e, pasts, products)}
     members = await load_members(conn, list(sellers))

@@ -12,20 +12,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.connection import Connection
-from domain.notifications.hearing import Known, Line
 from domain.notifications.webhook_model import Endpoint
 from domain.notifications.webhooks import Addressed, Listener, Outcome, Reply
 from domain.writing import Rows, write
 
-LOAD_LISTENERS = "SELECT id, seller_id, events FROM webhook_endpoints WHERE enabled ORDER BY id"
-
-LOAD_LINES = """
-SELECT l.order_id, l.line_no, l.seller_id, s.seller_no FROM order_lines l
-JOIN seller_orders s ON s.order_id = l.order_id AND s.seller_id = l.seller_id
-WHERE l.order_id = ANY ($1::uuid[]) ORDER BY l.order_id, l.line_no
-"""
-
-LOAD_PRODUCT_SELLERS = "SELECT id, seller_id FROM products WHERE id = ANY ($1::uuid[])"
+LOAD_LISTENERS = "SELECT seller_id, events, id FROM webhook_endpoints WHERE enabled ORDER BY id"
 
 INSERT_DELIVERIES = """
 INSERT INTO webhook_deliveries (id, endpoint_id, seller_id, stream, version, event_type, body, next_at)
@@ -178,15 +169,6 @@ class Tried(Struct, frozen=True):
 async def load_listeners(conn: Connection) -> list[Listener]:
     """Read every endpoint that is sent something."""
     return [Listener(*row) for row in await conn.fetch(LOAD_LISTENERS)]
-
-
-async def load_known(conn: Connection, orders: Collection[UUID], products: Collection[UUID]) -> Known:
-    """Read what has to be known to tell who may hear of events about orders and products."""
-    lines: dict[UUID, list[Line]] = {}
-    for row in await conn.fetch(LOAD_LINES, list(orders)) if orders else []:
-        lines.setdefault(row["order_id"], []).append(Line(row["line_no"], row["seller_id"], row["seller_no"]))
-    rows = await conn.fetch(LOAD_PRODUCT_SELLERS, list(products)) if products else []
-    return Known(lines, {row["id"]: row["seller_id"] for row in rows})
 
 
 async def insert_deliveries(conn: Connection, made: Mapping[UUID, Addressed], now: datetime) -> set[UUID]:

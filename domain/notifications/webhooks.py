@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.journal.events import StoredEvent
-from domain.notifications.hearing import HEARD_BY_SELLERS, Known, heard_by_sellers
+from domain.notifications.hearing import HEARD_BY_SELLERS, Ear, Known, heard_by_sellers
 from domain.notifications.webhook_model import TEST, DeliveryState, WebhookBody
 
 RETRY_SECONDS = (5, 60, 300, 1_800, 7_200, 18_000, 28_800, 28_800)
@@ -24,17 +24,10 @@ GONE = 410
 _encode = msgspec.json.Encoder().encode
 
 
-class Listener(Struct, frozen=True):
-    """An endpoint that is sent something, and of what; ``seller_id`` is None for the platform's."""
+class Listener(Ear, frozen=True):
+    """An endpoint that is sent something."""
 
     id: UUID
-    seller_id: UUID | None
-    events: Sequence[str]
-
-    def wants(self, kind: str) -> bool:
-        """Whether events of a type are for it."""
-        prefix = f"{kind.partition('.')[0]}.*"
-        return any(pattern in {"*", kind, prefix} for pattern in self.events)
 
 
 class Addressed(Struct, frozen=True):

@@ -13,7 +13,7 @@ import pytest
 from api.tail import BEHIND_MAX, Listening, Message
 from domain.accounts.model import Role
 from domain.journal.events import EventCursor
-from domain.notifications.webhooks import Listener
+from domain.notifications.hearing import Ear
 from domain.rejections import Code
 from infra.clock import new_id
 from tests.api import goods
@@ -24,7 +24,7 @@ DEADLINE = 20.0
 Heard = dict[str, Any]
 
 
-class Ear:
+class Reader:
     """Reads a stream: events, each with its id and type."""
 
     def __init__(self, answer: httpx.Response) -> None:
@@ -50,12 +50,12 @@ class Ear:
 
 
 @contextmanager
-def listening(shop: Shop, who: dict[str, str], *, since: str = "", **params: Any) -> Iterator[Ear]:
+def listening(shop: Shop, who: dict[str, str], *, since: str = "", **params: Any) -> Iterator[Reader]:
     fields = who | ({"Last-Event-ID": since} if since else {})
     with shop.http.stream("GET", "/stream", headers=fields, params=params) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
-        ear = Ear(answer)
+        ear = Reader(answer)
         assert next(ear._lines).startswith("retry: ")
         yield ear
 
@@ -154,7 +154,7 @@ def test_more_listeners_than_may_be_are_told_to_come_later_and_a_process_that_en
 
 
 def test_who_reads_too_slowly_is_sent_away_with_what_was_told():
-    slow = Listening(Listener(new_id(), None, ["*"]))
+    slow = Listening(Ear(None, ["*"]))
     for position in range(BEHIND_MAX + 5):
         slow.tell(Message(EventCursor(1, position), b"x"))
     told = [slow.messages.get_nowait() for _ in range(slow.messages.qsize())]

@@ -85,7 +85,7 @@ def test_of_products_and_of_themselves_sellers_hear():
 def test_what_is_nobodys_the_platform_hears_alone(kind: str):
     assert kind not in HEARD_BY_SELLERS
     assert heard(kind, seller_id=str(MINE)) == {}
-    listeners = [Listener(PLATFORM, None, ["*"]), Listener(ENDPOINT, MINE, ["*"])]
+    listeners = [Listener(None, ["*"], PLATFORM), Listener(MINE, ["*"], ENDPOINT)]
     assert [each.endpoint_id for each in address([event(kind)], listeners, KNOWN)] == [PLATFORM]
 
 
@@ -99,14 +99,14 @@ def test_what_has_to_be_known_is_asked_for_once():
     [(["*"], True), (["order.*"], True), (["order.placed"], True), (["order.shipped"], False), (["ord.*"], False)],
 )
 def test_an_endpoint_is_sent_what_it_listens_to(patterns: list[str], wants: bool):
-    assert Listener(ENDPOINT, None, patterns).wants("order.placed") is wants
+    assert Listener(None, patterns, ENDPOINT).wants("order.placed") is wants
 
 
 def test_each_endpoint_is_sent_an_event_once_and_a_seller_their_part_of_it():
     listeners = [
-        Listener(PLATFORM, None, ["order.*", "order.placed", "*"]),
-        Listener(ENDPOINT, OTHER, ["order.placed"]),
-        Listener(UUID(int=6), UUID(int=7), ["*"]),
+        Listener(None, ["order.*", "order.placed", "*"], PLATFORM),
+        Listener(OTHER, ["order.placed"], ENDPOINT),
+        Listener(UUID(int=7), ["*"], UUID(int=6)),
     ]
     made = address([event("order.placed", **PLACED)], listeners, KNOWN)
     assert [(each.endpoint_id, each.seller_id) for each in made] == [(PLATFORM, None), (ENDPOINT, OTHER)]

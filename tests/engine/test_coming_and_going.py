@@ -105,6 +105,7 @@ def test_bells_that_cannot_be_given_back_stop_no_worker_from_stopping(settings: 
         consumer = bells.consume(LANE, prefetch=1, timeout=1_000)
         message = eventually(lambda: next(consumer))
         supervisor.remove("valkey")
+        assert valkey.why_not_ready() is not None, "nobody takes the bell back"
         consumer.requeue([message])
         consumer.close()
         bells.client.close()

@@ -28,7 +28,6 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
         (r, "LOAD_BUYERS"): (ids,),
         (r, "LOAD_LINE_SELLERS"): (ids,),
         (r, "LOAD_PASTS"): (ids,),
-        (r, "LOAD_PRODUCT_SELLERS"): (variants,),
         (r, "LOAD_MEMBERS"): (sellers,),
         (r, "LOAD_ADMINS"): (),
         (r, "LOAD_SWITCHED_OFF"): (variants,),

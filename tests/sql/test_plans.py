@@ -75,6 +75,7 @@ MODULES = [
     "domain.payments.payout_sql",
     "domain.payments.invoice_reads",
     "domain.payments.invoice_sql",
+    "domain.notifications.hearing_sql",
     "domain.notifications.webhook_reads",
     "domain.notifications.webhook_sql",
     "domain.payments.reads",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.notifications import webhook_reads, webhook_sql
+from domain.notifications import hearing_sql, webhook_reads, webhook_sql
 from tests.sql.taxonomy_rows import nth
 
 ENDPOINT, DELIVERY = 97, 98
@@ -28,12 +28,12 @@ def statements(sample: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
     now, last, count = datetime.now(UTC), UUID(int=2**128 - 1), len(sample["ids"])
     endpoint, delivery, seller = nth(ENDPOINT, 7), nth(DELIVERY, 500), sample["sellers"][0]
     endpoints, deliveries = [nth(ENDPOINT, n) for n in range(1, 5)], [nth(DELIVERY, n) for n in range(1, count + 1)]
-    w, r = webhook_sql.__name__, webhook_reads.__name__
+    w, r, h = webhook_sql.__name__, webhook_reads.__name__, hearing_sql.__name__
     texts = ["t"] * count
     return {
         (w, "LOAD_LISTENERS"): (),
-        (w, "LOAD_LINES"): (ids,),
-        (w, "LOAD_PRODUCT_SELLERS"): (sample["variants"],),
+        (h, "LOAD_LINES"): (ids,),
+        (h, "LOAD_PRODUCT_SELLERS"): (sample["variants"],),
         (w, "INSERT_DELIVERIES"): (ids, [endpoint] * count, [seller] * count, ids, [1] * count, texts, texts, now),
         (w, "LOAD_DUE"): (deliveries, now),
         (w, "LOCK_DELIVERIES"): (deliveries,),
